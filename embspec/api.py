@@ -1,0 +1,231 @@
+"""What Python users hold; the commands are thin over it."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from embspec.errors import INCONCLUSIVE, OK, RED, EmbspecError, Problem, fail
+from embspec.lock.diff import StageDiff, diff
+from embspec.lock.text import Lock, read
+from embspec.plan.canonical import plain
+from embspec.plan.nodes import Node, expand
+from embspec.plan.plan import Plan, Recipes, plan
+from embspec.plan.refuse import Limits, consumed, refused
+from embspec.plan.values import Block, Wish, digest_of
+from embspec.plan.words import Drift, drift, moved
+from embspec.run import locked
+from embspec.run.build import Event, Job, Order, Outcome, build, check
+from embspec.run.environment import environment
+from embspec.stages.street import (
+    GATE_METRICS,
+    GATE_REFUSED,
+    INTRODUCED,
+    LIMITS,
+    SHARED,
+    STREET,
+    UNKEYED,
+)
+from embspec.store import memo
+from embspec.store.memo import Resolved
+from embspec.store.places import find_spec, places, store_folder
+from embspec.store.world import DiskWorld
+
+if TYPE_CHECKING:
+    from embspec.decide.compare import Change
+
+RECIPES = Recipes(SHARED, INTRODUCED)
+BUILT = Limits(UNKEYED, LIMITS, GATE_METRICS, GATE_REFUSED)
+
+
+class LockView(NamedTuple):
+    """The lock as Python users read it."""
+
+    lock: Lock
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics the last build measured, by name and system."""
+        stat = self.lock.blocks["evaluate"].stat if "evaluate" in self.lock.blocks else {}
+        return {name: plain(text) for name, text in stat.items() if "@" in name or name.startswith("mrr")}
+
+    @property
+    def verdict(self) -> str:
+        """green, red or inconclusive; empty where nothing was judged."""
+        return self.lock.blocks["gates"].stat.get("verdict", "") if "gates" in self.lock.blocks else ""
+
+
+class LockDiff(NamedTuple):
+    """Two locks side by side; `unknown` says what could not be compared because its bytes are not here."""
+
+    stages: list[StageDiff]
+    documents: tuple[int, int, int] | None
+    metrics: list[Change]
+    unknown: list[str]
+
+
+class Project:
+    """One spec, its lock and its store."""
+
+    def __init__(
+        self, spec: str | None = None, sets: Sequence[str] = (), *, store: str | None = None,
+        allow_outside: bool = False, environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.at = places(find_spec(spec))
+        self._sets = tuple(sets)
+        self._outside = allow_outside
+        self.world = DiskWorld(self.at, store or store_folder(environ), reread=environ.get("CI") == "true")
+
+    @cached_property
+    def spec(self) -> Resolved:
+        """The resolved values, and where each was written."""
+        kept = None if self._sets or self._outside else memo.load(self.at)
+        if kept:
+            return kept
+        from embspec.spec.load import load
+
+        found = load(os.path.relpath(self.at.spec), self._sets, root=self.at.root, allow_outside=self._outside)
+        spec = Resolved(found.values, found.written, found.files)
+        # The no-op trusts what is remembered, so only a spec that may be built is.
+        if not self._sets and not self._outside and not self._refused(spec):
+            memo.save(self.at, spec)
+        return spec
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The stages of this spec."""
+        return expand(STREET, self.spec.values)
+
+    @property
+    def lock(self) -> LockView:
+        """What was built last."""
+        return LockView(locked.load(self.at))
+
+    def refusals(self) -> list[Problem]:
+        """What the spec writes that this version does not build."""
+        return self._refused(self.spec)
+
+    def _refused(self, spec: Resolved) -> list[Problem]:
+        return [
+            Problem("spec.not-built", f"{path.removeprefix('gates.')}: {text}", spec.written[path],
+                    "take it out of the spec, or wait for the version that builds it", path)
+            for path, text in refused(spec.values, spec.written, STREET, BUILT)
+        ]
+
+    def implied(self) -> list[str]:
+        """Sections that the vocabulary implies and this version leaves out."""
+        sections: dict[str, bool] = {}
+        for path in self.spec.values:
+            name = path.split(".")[0]
+            sections[name] = sections.get(name, False) or consumed(STREET, BUILT, path) or path in self.spec.written
+        return [name for name, built in sections.items() if not built]
+
+    def check(self) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+        """Read every input as a build would: what was found, and what is wrong."""
+        from embspec.run.dry import read_inputs
+
+        stats, problems = read_inputs(self.nodes, self.world)
+        return stats, [self._place(p) for p in problems]
+
+    def other_environment(self, node: Node, block: Block) -> str:
+        """How the environment a block was built in differs from this one; it is recorded, not keyed."""
+        if not block.env or not node.stage.packages:
+            return ""
+        now, _ = environment(node.stage.packages)
+        then = self.lock.lock.envs.get(block.env, {})
+        differ = [f"{k} {then.get(k, '(none)')}, here {v}" for k, v in now.items() if then.get(k) != v]
+        return f"built with {'; '.join(differ)} (not keyed)" if differ else ""
+
+    def plan(self, wish: Wish = Wish()) -> Plan:  # noqa: B008
+        """What a build would do, and because of what."""
+        self._stage_names([wish.to, *wish.refresh])
+        with self._placed():
+            return plan(self.nodes, self.lock.lock.blocks, self.world, wish, RECIPES)
+
+    def build(self, order: Order = Order(), tell: Callable[[Event], None] = lambda event: None) -> Outcome:  # noqa: B008
+        """Build what changed, update the lock, publish; a red verdict is in the outcome, not an error."""
+        problems = self.refusals()
+        if problems:
+            raise EmbspecError(*problems)
+        self._stage_names([order.wish.to, *order.wish.refresh])
+        with self._placed():
+            return build(Job(self.nodes, RECIPES, self.world, order, tell))
+
+    def check_lock(self) -> Plan:
+        """Raise where the lock is not what spec and inputs say; keys only, nothing runs."""
+        now = self.plan(Wish(publish=False))
+        check(now)
+        return now
+
+    def drift(self, now: Plan) -> Drift | None:
+        """How far the live corpus has moved from the snapshot."""
+        return drift(now, self.world.objects.text)
+
+    def lock_at(self, given: str) -> Lock:
+        """A lock by file, or by git revision."""
+        if os.path.isfile(given):
+            with open(given, encoding="utf-8") as file:
+                return read(file.read(), given)
+        from embspec import git
+
+        return read(git.show(given, self.at.lock).decode(), f"{given}:{self.at.shown(self.at.lock)}")
+
+    def diff(self, before: str, after: str | None = None) -> LockDiff:
+        """Two locks by revision or file; the second is the work tree's where it is left out."""
+        from embspec.decide.compare import compare
+
+        old, new = self.lock_at(before), self.lock_at(after) if after else self.lock.lock
+        unknown: list[str] = []
+
+        def texts(stage: str, artefact: str) -> tuple[str, str] | None:
+            """The bytes of one artefact in both, where they differ and both are here."""
+            pair = [lock.blocks.get(stage, Block()) for lock in (old, new)]
+            digests = [digest_of((b.out or b.pin).get(artefact, "")) for b in pair]
+            if digests[0] == digests[1] or not all(digests):
+                return None
+            found = [self.world.objects.text(d) for d in digests]
+            if found[0] is None or found[1] is None:
+                unknown.append(f"{stage}/{artefact} of {before if found[0] is None else after or 'the work tree'} "
+                               "is not in the store")
+                return None
+            return found[0], found[1]
+
+        manifests, scores = texts("snapshot", "manifest"), texts("evaluate", "scores")
+        return LockDiff(diff(old, new), moved(*manifests) if manifests else None,
+                        compare(*scores) if scores else [], unknown)
+
+    def _stage_names(self, names: Sequence[str]) -> None:
+        known = [n.name for n in self.nodes]
+        for name in names:
+            if name and name not in known:
+                raise fail("usage.stage", f"this spec has no stage `{name}`", fix="its stages: " + ", ".join(known))
+
+    def _place(self, problem: Problem) -> Problem:
+        """A problem that names a field gets the place of that field, or of the section around it."""
+        field = problem.field
+        while field and field not in self.spec.written:
+            field = field.rpartition(".")[0]
+        return problem._replace(where=self.spec.written[field]) if field and not problem.where else problem
+
+    def _placed(self) -> _Placed:
+        return _Placed(self)
+
+
+class _Placed:
+    """Errors that name a spec field get the place where it was written."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, EmbspecError):
+            raise EmbspecError(*map(self._project._place, error.problems)) from error.__cause__
+
+
+def verdict_exit(now: Plan, blocks: Mapping[str, Any]) -> int:
+    """0, 20 or 21: what the verdict of the last judged build means for a command."""
+    return {"": OK, "green": OK, "inconclusive": INCONCLUSIVE}.get(now.verdict, RED)

@@ -1,0 +1,122 @@
+"""What the commands share: their spec argument, their options, how they print."""
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from embspec.api import Project
+from embspec.errors import Problem, fail
+from embspec.plan.plan import CLEAN, HELD, REUSE, Plan, Step
+from embspec.plan.words import as_json
+from embspec.store.places import SPEC_ENDINGS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARKS = {CLEAN: "=", REUSE: "<", HELD: "#", "run": "+"}
+
+
+class Words(NamedTuple):
+    """A command's loose arguments: the spec, and what is left."""
+
+    spec: str | None
+    others: tuple[str, ...]
+
+
+def words(given: Sequence[str], spec: str | None, most: int, what: str) -> Words:
+    """An argument that ends in .yaml or .yml is the spec, wherever it stands."""
+    specs = [w for w in given if w.endswith(SPEC_ENDINGS)] + ([spec] if spec else [])
+    others = tuple(w for w in given if not w.endswith(SPEC_ENDINGS))
+    if len(specs) > 1:
+        raise fail("usage.two-specs", f"two specs were named: {specs[0]} and {specs[1]}", fix="name one")
+    if len(others) > most:
+        raise fail("usage.arguments", f"`{others[most]}` is one too many", fix=f"expected {what}")
+    return Words(specs[0] if specs else None, others)
+
+
+def spec_options(command: F) -> F:
+    """--spec, the loose arguments, and how much is said."""
+    for option in (
+        click.argument("given", nargs=-1, metavar="[SPEC] [...]"),
+        click.option("--spec", metavar="FILE", help="The spec; may be left out where there is only one."),
+        click.option("--json", "json_", is_flag=True, help="One JSON object on stdout."),
+        click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option("--allow-outside", is_flag=True, help="Let paths of the spec leave the project."),
+    ):
+        command = option(command)
+    return command
+
+
+def set_option(command: F) -> F:
+    """--set a.b=v"""
+    return click.option("--set", "sets", multiple=True, metavar="A.B=V", help="Ask as if the spec said this.")(command)
+
+
+def project(found: Words, allow_outside: bool, sets: Sequence[str] = ()) -> Project:
+    """The project a command is about."""
+    signal.signal(signal.SIGTERM, _stop)
+    return Project(found.spec, sets, allow_outside=allow_outside)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def say(text: str, quiet: bool = False) -> None:
+    """Progress and sentences go to stderr; facts for machines to stdout."""
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def put(value: Any) -> None:
+    """Machine output."""
+    click.echo(as_json(value))
+
+
+def print_error(problems: Sequence[Problem], code: int, json_: bool) -> int:
+    """Every problem, for people or for machines; gives the exit code back."""
+    if json_:
+        put({"exit": code, "errors": [_error(p) for p in problems]})
+    else:
+        for problem in problems:
+            click.echo(f"{click.style('error', fg='red')}: {problem}", err=True)
+    return code
+
+
+def _error(problem: Problem) -> dict[str, Any]:
+    where = problem.where
+    return {
+        "code": problem.code, "text": problem.text, "file": where.file if where else None,
+        "line": where.line or None if where else None, "column": where.column or None if where else None,
+        "fix": problem.fix or None,
+    }
+
+
+def plan_lines(now: Plan, verbose: bool = False, expected: dict[str, float] | None = None) -> Iterable[str]:
+    """One line a stage, its reasons under it."""
+    for step in now.steps:
+        yield f"{MARKS[step.state]} {step.node.name:<16} {_state(step, expected or {})}"
+        if step.state != CLEAN or verbose:
+            yield from (f"    {reason}" for reason in step.why)
+        if step.note:
+            yield f"    {step.note}"
+    yield from (f"- {name:<16} not in the spec any more" for name in now.dropped)
+    yield from (f"! {role:<16} {digest} is nowhere to be found" for role, digest in now.lost)
+
+
+def _state(step: Step, expected: dict[str, float]) -> str:
+    if step.maybe:
+        return "run, if its bytes change"
+    seconds = expected.get(step.node.name)
+    return step.state + (f", about {seconds:.1f} s" if step.state == "run" and seconds is not None else "")
+
+
+def on_terminal() -> bool:
+    """Bars and colour only where a person sees them."""
+    return sys.stderr.isatty() and not os.environ.get("CI")

@@ -1,0 +1,70 @@
+"""embspec diff"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from embspec.api import LockDiff
+from embspec.cli.common import project, put, spec_options, words
+from embspec.errors import OK
+from embspec.lock.diff import StageDiff
+
+
+@click.command("diff")
+@spec_options
+@click.option("--md", is_flag=True, help="Markdown, for a pull request.")
+def command(
+    given: tuple[str, ...], spec: str | None, json_: bool, quiet: bool, verbose: bool, allow_outside: bool, md: bool,
+) -> None:
+    """Compare two locks, by git revision or file: parameters, data, metrics. Without names: HEAD and the work tree.
+
+    Example: embspec diff main specs/handbook.yaml --md
+    """
+    found = words(given, spec, 2, "two revisions or lock files, and a spec")
+    of = project(found, allow_outside)
+    diff = of.diff(*(found.others or ("HEAD",)))
+    if json_:
+        put({"exit": OK, **_json(diff)})
+        return
+    lines = list(_lines(diff, verbose))
+    if md:
+        click.echo("\n".join(["```diff", *lines, "```"]) if lines else "The locks say the same.")
+    else:
+        for line in lines or ["the locks say the same"]:
+            click.echo(line)
+
+
+def _json(diff: LockDiff) -> dict[str, Any]:
+    return {
+        "stages": [{"name": d.name, "state": d.state, **{k: [r._asdict() for r in getattr(d, k)]
+                                                         for k in ("params", "pins", "outs", "stat")}} for d in diff.stages],
+        "documents": diff.documents and dict(zip(("added", "removed", "changed"), diff.documents, strict=True)),
+        "metrics": [c._asdict() for c in diff.metrics],
+        "unknown": list(diff.unknown),
+    }
+
+
+def _lines(diff: LockDiff, verbose: bool) -> Iterable[str]:
+    for stage in diff.stages:
+        yield from _stage(stage, verbose)
+    if diff.documents:
+        yield "# documents of the snapshot: +{} −{} ~{}".format(*diff.documents)
+    for c in diff.metrics:
+        where = "" if c.suite == "domain" else f" on {c.suite}"
+        yield (f"# {c.metric} {c.system}{where}: {c.before:.4f} → {c.after:.4f}, {c.after - c.before:+.4f} "
+               f"[{c.low:+.4f}, {c.high:+.4f}], p={c.p:.3f}, won {c.won}, lost {c.lost}, n={c.n}")
+    yield from (f"# not compared: {text}" for text in diff.unknown)
+
+
+def _stage(stage: StageDiff, verbose: bool) -> Iterable[str]:
+    yield {"added": "+ ", "removed": "- ", "changed": "# "}[stage.state] + stage.name
+    rows = [*stage.params, *(r for r in stage.stat if verbose or not r.field.startswith("queries"))]
+    for reason in rows if not verbose else [*stage.params, *stage.pins, *stage.outs, *stage.stat]:
+        if reason.then is not None:
+            yield f"-   {reason.field}: {reason.then}"
+        if reason.now is not None:
+            yield f"+   {reason.field}: {reason.now}"
+    if not rows and stage.outs and not verbose:
+        yield f"#   other bytes: {', '.join(r.field for r in stage.outs)}"

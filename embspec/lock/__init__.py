@@ -1,0 +1,1 @@
+"""The lock: text to values and back, and the difference of two."""

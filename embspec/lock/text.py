@@ -1,0 +1,150 @@
+"""The lock's text: a strict reader and the canonical writer."""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from embspec.errors import EmbspecError, Where, fail
+from embspec.plan.canonical import quoted, scalar
+from embspec.plan.values import Block
+
+FORMAT = "1"
+HEAD = "# embspec.lock: written by embspec, commit it. After a merge conflict run: embspec lock --merge\n"
+_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
+_MAPS = ("uses", "params", "pin", "out", "stat")
+_ORDER = ("recipe", "uses", "params", "pin", "key", "out", "stat", "env")
+
+
+class Lock(NamedTuple):
+    """What the lock says; `unknown` are lines of a later minor version, which this one may read but not write."""
+
+    blocks: Mapping[str, Block] = {}
+    envs: Mapping[str, Mapping[str, str]] = {}
+    unknown: tuple[Where, ...] = ()
+
+
+def read(text: str, file: str) -> Lock:
+    """The lock's values; refuses what embspec would not have written, with its line."""
+    rows = _rows(text, file)
+    if not rows or rows[0][2] != "lock":
+        raise fail("lock.syntax", "expected `lock: 1` as the first line", Where(file, rows[0][0] if rows else 1),
+                   "restore the lock from git, or delete it to have it written anew")
+    if rows[0][3] != FORMAT:
+        raise fail("lock.version", f"this lock has format {rows[0][3]}, this embspec reads format {FORMAT}",
+                   Where(file, rows[0][0]), "use the embspec that wrote it, or a newer one")
+    tree = _nest(rows[1:], file)
+    blocks, envs, unknown = {}, {}, []
+    for name, (line, value) in tree.items():
+        if not isinstance(value, dict):
+            unknown.append(Where(file, line))
+        elif name.startswith("env-"):
+            envs[name] = {k: str(v) for k, (_, v) in value.items()}
+        else:
+            blocks[name] = _block(value, file, unknown)
+    return Lock(blocks, envs, tuple(unknown))
+
+
+def _rows(text: str, file: str) -> list[tuple[int, int, str, str]]:
+    """Each line as (number, depth, key, scalar)."""
+    rows = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(_MARKERS):
+            raise fail("lock.conflict", "the lock has conflict markers", Where(file, number),
+                       "take one side of the lock (git checkout --ours or --theirs), then run: embspec build")
+        body = line.lstrip(" ")
+        if not body or body[0] == "#":
+            continue
+        indent = len(line) - len(body)
+        key, value, rest = _pair(body)
+        if "\t" in line or indent % 2 or indent > 4 or rest:
+            raise fail("lock.syntax", f"expected `name: value` in blocks of two spaces, found `{line.strip()}`",
+                       Where(file, number), "restore the lock from git, or delete it to have it written anew")
+        rows.append((number, indent // 2, key, value))
+    return rows
+
+
+def _pair(body: str) -> tuple[str, str, bool]:
+    """Key, value and whether the line is none of ours."""
+    if body[0] == '"':
+        try:
+            key, end = json.JSONDecoder().raw_decode(body)
+        except ValueError:
+            return "", "", True
+        rest = body[end:]
+    else:
+        colon = body.find(": ") if ": " in body else len(body) - 1
+        key, rest = body[:colon], body[colon:]
+    return key, rest[2:], not (rest == ":" or rest.startswith(": ")) or rest.endswith(" ")
+
+
+_Tree = dict[str, tuple[int, "str | _Tree"]]
+
+
+def _nest(rows: Sequence[tuple[int, int, str, str]], file: str) -> _Tree:
+    root: _Tree = {}
+    stack = [root]
+    for number, depth, key, value in rows:
+        if depth >= len(stack):
+            raise fail("lock.syntax", f"`{key}` is indented under nothing", Where(file, number))
+        del stack[depth + 1:]
+        if key in stack[depth]:
+            raise fail("lock.duplicate", f"`{key}` stands here twice", Where(file, number),
+                       "a merge went wrong: take one side of the lock, then run: embspec build")
+        if value:
+            stack[depth][key] = (number, value)
+        else:
+            child: _Tree = {}
+            stack[depth][key] = (number, child)
+            stack.append(child)
+    return root
+
+
+def _block(tree: _Tree, file: str, unknown: list[Where]) -> Block:
+    fields: dict[str, str | dict[str, str]] = {}
+    for name, (line, value) in tree.items():
+        if name not in _ORDER or isinstance(value, dict) != (name in _MAPS and name != "uses"):
+            unknown.append(Where(file, line))
+        elif isinstance(value, dict):
+            fields[name] = {k: str(v) for k, (_, v) in value.items() if not isinstance(v, dict)}
+        elif name == "uses":
+            words = value.split(" ")
+            fields[name] = dict(zip(words[::2], words[1::2], strict=True))
+        else:
+            fields[name] = value
+    return Block(**fields)  # type: ignore[arg-type]
+
+
+def write(lock: Lock, order: Sequence[str]) -> str:
+    """The lock's canonical text: blocks in street order, then the environments they name."""
+    if lock.unknown:
+        raise EmbspecError(*(
+            fail("lock.unknown", "this line was written by a newer embspec; this one reads the lock but must not write it",
+                 where, "use the newer embspec").problems[0] for where in lock.unknown))
+    parts = [_render(name, _lines(lock.blocks[name])) for name in order if name in lock.blocks]
+    used = {b.env for b in lock.blocks.values()}
+    parts += [_render(name, [f"  {_key(k)}: {v}" for k, v in lock.envs[name].items()])
+              for name in sorted(lock.envs) if name in used]
+    return f"{HEAD}lock: {FORMAT}\n\n" + "\n".join(parts)
+
+
+def _render(name: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"{_key(name)}:", *lines, ""])
+
+
+def _lines(block: Block) -> list[str]:
+    lines = []
+    for field in _ORDER:
+        value = getattr(block, field)
+        if field == "uses" and value:
+            lines.append("  uses: " + " ".join(f"{n} {v}" for n, v in value.items()))
+        elif isinstance(value, str):
+            lines += [f"  {field}: {value}"] if value else []
+        elif value and field != "uses":
+            lines.append(f"  {field}:")
+            lines += [f"    {_key(k)}: {v}" for k, v in value.items()]
+    return lines
+
+
+def _key(name: str) -> str:
+    return name if " " not in name and scalar(name) == name else quoted(name)

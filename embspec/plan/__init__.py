@@ -1,0 +1,1 @@
+"""Pure: the stage protocol, ingredients, keys, reasons, which stages run."""

@@ -1,0 +1,54 @@
+"""From the street and the resolved values to the stages of one spec."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from embspec.plan.canonical import scalar
+from embspec.plan.protocol import Stage
+
+ITEM = "{name}"
+
+
+class Node(NamedTuple):
+    """A stage of one spec: its name, and the parameters it may see."""
+
+    name: str
+    stage: Stage
+    params: Mapping[str, str]  # canonical texts under the paths the lock shows
+    typed: Mapping[str, Any]  # the same values as `make` reads them, the item's own name cut out
+
+
+def expand(street: Sequence[Stage], values: Mapping[str, Any]) -> list[Node]:
+    """Every stage this spec has, in street order; named items sorted, so that their order in the spec is free."""
+    return [
+        _node(stage, name, values)
+        for stage in street
+        if stage.when(values)
+        for name in (items(stage.name.split(".")[0], values) if ITEM in stage.name else [""])
+    ]
+
+
+def items(section: str, values: Mapping[str, Any]) -> list[str]:
+    """The names of the items of a section: pairs.gold.path, pairs.faq.path → faq, gold."""
+    head = section + "."
+    return sorted({path.removeprefix(head).split(".")[0] for path in values if path.startswith(head)})
+
+
+def _node(stage: Stage, name: str, values: Mapping[str, Any]) -> Node:
+    params: dict[str, str] = {}
+    typed: dict[str, Any] = {"name": name} if name else {}
+    for pattern in stage.params:
+        for path, value in _select(pattern.replace(ITEM, name), values):
+            params[path.removeprefix("gates.")] = scalar(value)  # a gate is known by its own line
+            typed[path.replace(f".{name}.", ".", 1) if name else path] = value
+    return Node(stage.name.replace(ITEM, name), stage, params, typed)
+
+
+def _select(pattern: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A field, everything under a section, or with `*` one field of every item of a section."""
+    if "*" in pattern:
+        head, tail = pattern.split("*")
+        section = head.rstrip(".")
+        return [pair for item in items(section, values) for pair in _select(head + item + tail, values)]
+    return [(path, value) for path, value in values.items() if path == pattern or path.startswith(pattern + ".")]

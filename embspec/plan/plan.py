@@ -1,0 +1,297 @@
+"""What would run, be reused or stay, and because of which field: a pure function of values."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from embspec.plan.keys import Ingredients, Reason, ingredients, key, why
+from embspec.plan.nodes import Node
+from embspec.plan.values import Block, Record, Texts, Wish, World, digest_of
+
+CLEAN, REUSE, RUN, HELD = "clean", "reuse", "run", "held"
+GREEN = "green"
+UNKNOWN = "changes with an earlier stage"
+
+
+class Recipes(NamedTuple):
+    """What the street says beside its stages."""
+
+    shared: Mapping[str, int]  # recipe numbers of the shared algorithms
+    introduced: Texts  # field -> the value it had when it was introduced
+
+
+class Step(NamedTuple):
+    """What becomes of one stage."""
+
+    node: Node
+    state: str
+    why: tuple[Reason, ...] = ()
+    stale: bool = False  # the lock does not say what spec and inputs say
+    maybe: bool = False  # behind a stage that will run: only if its bytes change
+    key: str = ""
+    named: Ingredients = {}
+    pin: Texts = {}
+    out: Texts = {}
+    recipe: str = ""
+    uses: Texts = {}
+    record: Record | None = None
+    note: str = ""
+
+
+class Plan(NamedTuple):
+    """The whole decision; `lost` are bytes that are nowhere and that no stage makes."""
+
+    steps: tuple[Step, ...]
+    dropped: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
+    verdict: str
+
+    @property
+    def stale(self) -> tuple[Step, ...]:
+        """The stages whose block in the lock is out of date."""
+        return tuple(s for s in self.steps if s.stale)
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """The stages that a build would touch."""
+        return tuple(s for s in self.steps if s.state in (RUN, REUSE))
+
+    @property
+    def green(self) -> bool:
+        """Whether what was built may be published as the good build."""
+        return self.verdict in ("", GREEN)
+
+
+class _Table(NamedTuple):
+    """What the steps so far have settled."""
+
+    blocks: Mapping[str, Block]
+    world: World
+    wish: Wish
+    recipes: Recipes
+    names: tuple[str, ...]
+    known: dict[str, str]  # role -> digest; absent while a stage that makes it will run
+
+
+def plan(nodes: Sequence[Node], blocks: Mapping[str, Block], world: World, wish: Wish, recipes: Recipes) -> Plan:
+    """Decide each stage in street order, then ask for the bytes that running stages and `out/` need."""
+    nodes = _up_to(nodes, wish.to)
+    table = _Table(blocks, world, wish, recipes, tuple(n.name for n in nodes), {})
+    steps: list[Step] = []
+    verdict = ""
+    for node in nodes:
+        step = _follow(node, nodes, table) if node.stage.follow else _decide(node, table)
+        if node.stage.judges:
+            verdict = _verdict(step, blocks)
+        if node.stage.gated and step.state != CLEAN and verdict not in ("", GREEN):
+            step = step._replace(state=HELD, stale=False, out=blocks.get(node.name, Block()).out)
+        if not (step.state == RUN and (step.maybe or not step.out)):
+            table.known.update({f"{node.name}/{a}": d for a, d in step.out.items()})
+        steps.append(step)
+    lost = _demand(steps, table, verdict)
+    dropped = () if wish.to else tuple(name for name in blocks if name not in table.names)
+    return Plan(tuple(steps), dropped, tuple(lost), verdict)
+
+
+def _up_to(nodes: Sequence[Node], to: str) -> Sequence[Node]:
+    """`--to X`: what X stands on, X, and a report over what is there."""
+    if not to:
+        return nodes
+    names = [n.name for n in nodes]
+    by_name = dict(zip(names, nodes, strict=True))
+    wanted, found = [to], set()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            node = by_name[name]
+            wanted += [r.rsplit("/", 1)[0] for r in node.stage.needs(node.params, names)]
+            wanted += [node.stage.follow.stage] if node.stage.follow else []
+    return [n for n in nodes if n.name in found or not n.stage.locked]
+
+
+def _verdict(step: Step, blocks: Mapping[str, Block]) -> str:
+    """The verdict that is known before anything runs."""
+    if step.record and step.state == REUSE:
+        return step.record.stat.get("verdict", "")
+    return blocks.get(step.node.name, Block()).stat.get("verdict", "")
+
+
+def _decide(node: Node, table: _Table) -> Step:
+    stage, block = node.stage, table.blocks.get(node.name)
+    roles = stage.needs(node.params, table.names)
+    unknown = [r for r in roles if r not in table.known]
+    pins, missing = _pins(node, block, table)
+    needs = {r: digest_of(table.known.get(r, f"{UNKNOWN} ")) for r in roles}
+    uses = {u: str(table.recipes.shared[u]) for u in stage.uses}
+    named = _named(node, str(stage.recipe), uses, pins, needs, table)
+    step = Step(node, RUN, stale=True, named=named, pin=pins, recipe=str(stage.recipe), uses=uses)
+    then = locked_ingredients(node, table.blocks, table.recipes)
+    if node.name in table.wish.refresh:
+        return step._replace(why=(Reason("--refresh", None, "asked for"),), stale=False)
+    if block and block.key and not unknown and not missing:
+        kept = _kept(node, block, step, needs, table)
+        if kept:
+            return kept
+    reasons = _reasons(block, then, named, missing)
+    if unknown:
+        own = any(r.now != UNKNOWN for r in reasons)
+        return step._replace(why=reasons, maybe=not own and bool(block))
+    step = step._replace(why=reasons, key=key(named))
+    return step if missing else _recorded(step, table)
+
+
+def _named(node: Node, recipe: str, uses: Texts, pins: Texts, needs: Texts, table: _Table) -> Ingredients:
+    return ingredients(node.name, recipe, uses, node.params, pins, needs, table.recipes.introduced)
+
+
+def _pins(node: Node, block: Block | None, table: _Table) -> tuple[dict[str, str], list[str]]:
+    """Pins as they are now: the live tree is looked at, what only a run can find is taken from the lock."""
+    pins = {"tree": table.world.live(node.stage.live(node.typed))} if node.stage.live else {}
+    missing = []
+    for name in node.stage.pins:
+        if block and name in block.pin and f"{node.name} {name}" not in table.wish.forget:
+            pins[name] = block.pin[name]
+        else:
+            missing.append(name)
+    return pins, missing
+
+
+def _kept(node: Node, block: Block, step: Step, needs: Texts, table: _Table) -> Step | None:
+    """The lock's block still holds, by today's recipes or by those it was built with."""
+    clean = step._replace(state=CLEAN, stale=False, key=block.key, out=block.out, recipe=block.recipe, uses=block.uses)
+    if key(step.named) == block.key:
+        return clean
+    named = _named(node, block.recipe, block.uses, step.pin, needs, table)
+    if key(named) == block.key:
+        return clean._replace(named=named, note=_older(block, step))
+    return None
+
+
+def _older(block: Block, step: Step) -> str:
+    pairs = [("recipe", block.recipe, step.recipe)] + [(u, block.uses.get(u, "0"), n) for u, n in step.uses.items()]
+    return ", ".join(f"built by {name} {then}, now {now}" for name, then, now in pairs if then != now)
+
+
+def _recorded(step: Step, table: _Table) -> Step:
+    """A result of this key that the store has, here or from another spec."""
+    for record in table.world.records(step.key):
+        if record.ingredients == step.named:
+            clean = not step.node.stage.locked
+            return step._replace(state=CLEAN if clean else REUSE, stale=not clean, out=record.out, record=record)
+    return step if step.node.stage.locked else step._replace(stale=False)
+
+
+def _reasons(block: Block | None, then: Ingredients | None, now: Ingredients, missing: list[str]) -> tuple[Reason, ...]:
+    if block is None:
+        return (Reason("stage", None, "new"),)
+    found = tuple(Reason(f"pin {name}", None, "found by the run") for name in missing)
+    if then is None:
+        return (*found, Reason("key", block.key, "written against other inputs"))
+    differ = why(then, now)
+    return found + tuple(r for r in differ if r.field.removeprefix("pin ") not in missing)
+
+
+def locked_ingredients(node: Node, blocks: Mapping[str, Block], recipes: Recipes) -> Ingredients | None:
+    """What the lock alone says the block was built from; None where that does not hash to the block's key."""
+    block = blocks.get(node.name)
+    if block is None or not block.key:
+        return None
+    roles = node.stage.needs(block.params, list(blocks))
+    needs = {}
+    for role in roles:
+        stage, artefact = role.rsplit("/", 1)
+        outs = _outs(blocks, stage)
+        if artefact not in outs:
+            return None
+        needs[role] = digest_of(outs[artefact])
+    named = ingredients(node.name, block.recipe, block.uses, block.params, block.pin, needs, recipes.introduced)
+    return named if key(named) == block.key else None
+
+
+def _outs(blocks: Mapping[str, Block], stage: str) -> Texts:
+    """The artefacts a block names: its outs, or for a follower its pins."""
+    block = blocks.get(stage, Block())
+    return block.out or block.pin
+
+
+def definition(node: Node, recipes: Recipes) -> str:
+    """The key of a followed stage's parameters: what a snapshot was taken with."""
+    return key({path: text for path, text in node.params.items() if recipes.introduced.get(path) != text})
+
+
+def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
+    """A pin of another stage's artefacts: it stays once something was built on it, until somebody asks."""
+    follow = node.stage.follow
+    assert follow
+    leader = next(n for n in nodes if n.name == follow.stage)
+    block = table.blocks.get(node.name)
+    now = definition(leader, table.recipes)
+    live = {a: table.known[f"{leader.name}/{a}"] for a in node.stage.makes if f"{leader.name}/{a}" in table.known}
+    anchor = next((a for a in follow.anchors if a in table.names), "")
+    reason = _moves(block, now, anchor in table.blocks, follow.always(node.typed), table.wish.retrain)
+    if block and not reason:
+        return Step(node, CLEAN, key="", pin=block.pin, out={a: block.pin[a] for a in node.stage.makes})
+    if len(live) < len(node.stage.makes):
+        return Step(node, RUN, (reason,) if reason else (), stale=block is None, maybe=block is not None)
+    pin = {"definition": now, **live}
+    if block and block.pin == pin:
+        return Step(node, CLEAN, pin=pin, out=live)
+    then = block.pin if block else {}
+    moved = tuple(Reason(f"pin {a}", then.get(a), live[a]) for a in sorted(live) if then.get(a) != live[a])
+    return Step(node, RUN, ((reason,) if reason else ()) + moved, stale=True, pin=pin, out=live)
+
+
+def _moves(block: Block | None, now: str, anchored: bool, always: bool, retrain: bool) -> Reason | None:
+    """Why the pin goes to the live artefacts, or None where it stays."""
+    if block is None:
+        return Reason("stage", None, "new")
+    if block.pin.get("definition") != now:
+        return Reason("pin definition", block.pin.get("definition"), now)
+    if retrain:
+        return Reason("--retrain", None, "asked for")
+    if always:
+        return Reason("corpus.train_on", None, "live")
+    return None if anchored else Reason("stage", None, "nothing is built on it yet")
+
+
+def targets(steps: Sequence[Step], verdict: str) -> list[tuple[str, str, str]]:
+    """What `out/` should hold: path, role and digest of each artefact that is settled."""
+    red = verdict not in ("", GREEN)
+    return [
+        (f"candidate/{path}" if red and step.node.stage.ships else path, f"{step.node.name}/{a}", step.out[a])
+        for step in steps
+        if step.state in (CLEAN, REUSE)
+        for a, path in step.node.stage.out.items()
+    ]
+
+
+def _demand(steps: list[Step], table: _Table, verdict: str) -> list[tuple[str, str]]:
+    """Walk back up the street: bytes that somebody opens and nobody has are made again."""
+    at = {s.node.name: i for i, s in enumerate(steps)}
+    wanted = [role for step in steps if step.state == RUN and not step.maybe for role in _opens(step, table)]
+    if table.wish.publish:
+        wanted += [role for path, role, d in targets(steps, verdict) if not table.world.published(path, d)]
+    lost, seen = [], set()
+    while wanted:
+        role = wanted.pop()
+        name, artefact = role.rsplit("/", 1)
+        if role in seen or role not in table.known or table.world.has(digest_of(table.known[role])):
+            continue
+        seen.add(role)
+        step = steps[at[name]]
+        if step.node.stage.follow:
+            source = steps[at[step.node.stage.follow.stage]]
+            if table.known.get(f"{source.node.name}/{artefact}") == table.known[role]:
+                wanted.append(f"{source.node.name}/{artefact}")
+            elif source.state != RUN:
+                lost.append((role, table.known[role]))
+        elif step.state in (CLEAN, REUSE):
+            reason = Reason("store", digest_of(step.out[artefact]), "missing")
+            steps[at[name]] = step._replace(state=RUN, why=(*step.why, reason), maybe=False)
+            wanted += _opens(step, table)
+    return lost
+
+
+def _opens(step: Step, table: _Table) -> list[str]:
+    return [r for r in step.node.stage.needs(step.node.params, table.names) if r in table.known]

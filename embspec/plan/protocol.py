@@ -1,0 +1,92 @@
+"""What a stage is, and what it may see."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol
+
+Params = Mapping[str, Any]
+"""Resolved parameters under their full spec path: scalars and lists of scalars."""
+
+
+class Progress(NamedTuple):
+    """How far a stage is; `total` 0 means unknown."""
+
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+class Desk(Protocol):
+    """What a stage may use and may not depend on: an empty desk and a warm one give the same bytes."""
+
+    scratch: Path
+
+    def tell(self, event: Progress) -> None: ...
+
+
+class Tree(Protocol):
+    """Files of the work tree (or a revision) that a reading stage declared; each byte read is hashed."""
+
+    def names(self) -> Sequence[str]: ...
+    def open(self, name: str) -> IO[bytes]: ...
+
+
+class Made(NamedTuple):
+    """What a stage says of its work: `stat` and `pins` go into the lock, `counts` to --json alone."""
+
+    stat: Mapping[str, Any] = {}
+    pins: Mapping[str, Any] = {}
+    counts: Mapping[str, int] = {}
+    keep: Mapping[str, Path] = {}  # pins that are bytes: the file is stored, its digest is the pin
+
+
+class Make(Protocol):
+    """Write every artefact in `makes` under `out`; read nothing but `params` and `needs`."""
+
+    def __call__(self, params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made: ...
+
+
+Needs = Callable[[Params, Sequence[str]], tuple[str, ...]]
+"""From a stage's own parameters and the names of all stages to `stage/artefact` roles."""
+
+
+class Follow(NamedTuple):
+    """A block that pins another stage's artefacts: it moves on request, or until something was built on it."""
+
+    stage: str
+    anchors: tuple[str, ...]  # once the first of these that the street has is in the lock, the pin stays
+    always: Callable[[Params], bool]  # true where the spec ties the two worlds together
+
+
+def always(values: Params) -> bool:
+    """A stage that every spec needs."""
+    return True
+
+
+def nothing(params: Params, names: Sequence[str]) -> tuple[str, ...]:
+    """A stage that opens no artefact."""
+    return ()
+
+
+class Stage(NamedTuple):
+    """The declaration of a stage: light data, apart from the code that runs."""
+
+    name: str  # the word in spec, lock and command; never renamed; `{name}` stands for one per named item
+    recipe: int  # raised when equal params and inputs would give other bytes
+    params: tuple[str, ...]  # spec fields, or whole sections, that can change the bytes; no others reach `make`
+    makes: tuple[str, ...]  # artefacts it writes
+    make: str  # "embspec.stages.split.make:make", imported when it must run
+    needs: Needs = nothing
+    live: Callable[[Params], tuple[str, ...]] | None = None  # globs of the work tree it reads
+    uses: tuple[str, ...] = ()  # shared algorithms with a recipe of their own
+    pins: tuple[str, ...] = ()  # what only the run can find; handed in again where the lock has it
+    packages: tuple[str, ...] = ()  # whose versions its env block lists
+    when: Callable[[Params], bool] = always  # whether a spec with these values has the stage at all
+    follow: Follow | None = None  # no work of its own: pins that stage's artefacts
+    keeps: bool = False  # the live files it reads become objects, so that the lock alone brings them back
+    locked: bool = True  # has a block in the lock; without one its action record alone says it is clean
+    judges: bool = False  # its stat `verdict` says whether the build is green
+    gated: bool = False  # held at the last green build while the verdict is red
+    ships: bool = False  # goes to candidate/ while the verdict is red
+    out: Mapping[str, str] = {}  # artefact -> its path under out/NAME

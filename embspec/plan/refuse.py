@@ -1,0 +1,60 @@
+"""What a spec writes that this version does not build yet: refused by name, never ignored."""
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from embspec.plan.canonical import scalar
+from embspec.plan.protocol import Stage
+
+
+class Limits(NamedTuple):
+    """The street's word on what it builds."""
+
+    unkeyed: Collection[str]  # fields obeyed outside the stages
+    fields: Mapping[str, tuple[str, ...]]  # field -> the values that are built
+    gate_metrics: Collection[str]
+    gate_refused: Collection[str]  # words of a gate's line
+
+
+def consumed(street: Sequence[Stage], limits: Limits, path: str) -> bool:
+    """Whether some stage, or the plan, obeys this field."""
+    patterns = [p.replace("{name}", "*") for stage in street for p in stage.params] + list(limits.unkeyed)
+    return any(fnmatchcase(path, p) or fnmatchcase(path, p + ".*") for p in patterns)
+
+
+def refused(
+    values: Mapping[str, Any], written: Collection[str], street: Sequence[Stage], limits: Limits
+) -> list[tuple[str, str]]:
+    """Each written field that is not built, at the highest name that is wholly so, with the reason."""
+    leaves = [path for path in values if not path.startswith("gates.")]
+    found: dict[str, str] = {}
+    for path in written:
+        below = [leaf for leaf in leaves if leaf == path or leaf.startswith(path + ".")]
+        if below and not any(consumed(street, limits, leaf) for leaf in below):
+            found[path] = "this version of embspec does not build it yet"
+    tops = {p: text for p, text in found.items() if not any(p.startswith(other + ".") for other in found)}
+    return sorted([*tops.items(), *_limited(values, written, limits), *_gates(written, limits)])
+
+
+def _limited(values: Mapping[str, Any], written: Collection[str], limits: Limits) -> list[tuple[str, str]]:
+    rows = []
+    for path, value in values.items():
+        built = next((v for p, v in limits.fields.items() if fnmatchcase(path, p)), None)
+        others = [v for v in (value if isinstance(value, list) else [value]) if built and v not in built]
+        if built and others and path in written:
+            shown = ", ".join(map(scalar, others))
+            rows.append((path, f"`{shown}` is not built yet by this version of embspec; it builds {', '.join(built)}"))
+    return rows
+
+
+def _gates(written: Collection[str], limits: Limits) -> list[tuple[str, str]]:
+    rows = []
+    for path in written:
+        words = path.removeprefix("gates.").split() if path.startswith("gates.") else []
+        if words and words[0].split("@")[0] not in limits.gate_metrics:
+            rows.append((path, f"`{words[0]}` cannot be measured yet by this version of embspec"))
+        elif bad := [w for w in words[1:] if w in limits.gate_refused or w.startswith("run:")]:
+            rows.append((path, f"`{bad[0]}` in a gate needs what this version of embspec does not build yet"))
+    return rows

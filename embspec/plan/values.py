@@ -1,0 +1,63 @@
+"""What the plan is told: the locked blocks, the world, the wish; every text in its canonical form."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+Texts = Mapping[str, str]
+
+
+class Block(NamedTuple):
+    """What the lock says of one stage."""
+
+    recipe: str = ""
+    uses: Texts = {}
+    params: Texts = {}
+    pin: Texts = {}
+    key: str = ""
+    out: Texts = {}  # artefact -> "sha256:… size" or "tree sha256:… size"
+    stat: Texts = {}
+    env: str = ""
+
+
+class Record(NamedTuple):
+    """One result of a key, as the store keeps it."""
+
+    ingredients: Texts
+    recipe: str
+    uses: Texts
+    pin: Texts
+    out: Texts
+    stat: Texts
+    env: Texts
+
+
+class World(Protocol):
+    """What lies outside the plan, asked only for facts."""
+
+    def live(self, globs: Sequence[str]) -> str:
+        """The pin of the live files that match."""
+
+    def has(self, digest: str) -> bool:
+        """Whether the store holds these bytes."""
+
+    def records(self, key: str) -> Sequence[Record]:
+        """The results of a key, smallest outs first."""
+
+    def published(self, path: str, digest: str) -> bool:
+        """Whether `out/` holds these bytes at that path."""
+
+
+class Wish(NamedTuple):
+    """What the command asks beyond what the spec says."""
+
+    to: str = ""
+    refresh: frozenset[str] = frozenset()
+    retrain: bool = False
+    forget: frozenset[str] = frozenset()  # pins taken anew, as "stage pin"
+    publish: bool = True
+
+
+def digest_of(text: str) -> str:
+    """`tree sha256:… 12` → `tree sha256:…`: what goes into a key."""
+    return text.rsplit(" ", 1)[0]

@@ -1,0 +1,1 @@
+"""Artefacts to Markdown and JSON."""

@@ -1,0 +1,100 @@
+"""The JSON Schemas of what embspec writes: the lock, report.json, and the output of `--json`."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DIGEST = r"^(tree )?sha256:[0-9a-f]{64} \d+$"
+
+_TEXT = {"type": "string"}
+_NUMBER = {"type": "number"}
+_COUNT = {"type": "integer", "minimum": 0}
+_MAYBE_TEXT = {"type": ["string", "null"]}
+_MAYBE_NUMBER = {"type": ["number", "null"]}
+_MAYBE_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_SCALAR = {"type": ["string", "number", "boolean", "null"]}
+
+
+def _object(properties: Mapping[str, Any], optional: Sequence[str] = (), more: Any = False) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": more}
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": value}
+
+
+def _list(item: Any) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+def _titled(title: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {"$schema": _DIALECT, "title": title, **body}
+
+
+_BLOCK = {
+    "recipe": {"type": "integer", "minimum": 1},
+    "uses": _TEXT,
+    "params": _map({"type": [*_SCALAR["type"], "array"]}),
+    "pin": _map(_SCALAR),
+    "key": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "out": _map({"type": "string", "pattern": _DIGEST}),
+    "stat": _map(_SCALAR),
+    "env": {"type": "string", "pattern": "^env-[0-9a-f]{4}$"},
+}
+
+LOCK = _titled("embspec lock", {
+    "type": "object",
+    "properties": {"lock": {"const": 1}},
+    "required": ["lock"],
+    "patternProperties": {"^env-[0-9a-f]{4}$": _map(_SCALAR)},
+    "additionalProperties": _object(_BLOCK, optional=list(_BLOCK)),
+})
+
+_SPAN = {"value": _MAYBE_NUMBER, "low": _MAYBE_NUMBER, "high": _MAYBE_NUMBER}
+
+_VERDICT = _object({
+    "gate": _TEXT, "verdict": {"enum": ["pass", "fail", "inconclusive", "error"]}, **_SPAN, "bound": _MAYBE_NUMBER,
+    "n": _COUNT, "clusters": _COUNT, "system": _MAYBE_NUMBER, "ref": _MAYBE_NUMBER, "p": _MAYBE_NUMBER,
+    "needed": _MAYBE_COUNT, "detectable": _MAYBE_NUMBER, "note": _TEXT,
+})
+
+REPORT = _titled("embspec report.json", _object({
+    "name": _MAYBE_TEXT,
+    "version": _MAYBE_TEXT,
+    "description": _MAYBE_TEXT,
+    "documents": _COUNT,
+    "tokenizer": {"oneOf": [{"type": "null"}, _object(
+        {"tokenizer": _TEXT, "metric": _MAYBE_TEXT, "tried": _map(_NUMBER)})]},
+    "leaks": {"oneOf": [{"type": "null"}, _object(
+        {"test": _COUNT, "leaking": _COUNT, "disjoint": _COUNT, "dropped_edges": _COUNT, "shared": _map(_list(_map(_TEXT)))})]},
+    "verdict": {"oneOf": [{"type": "null"}, _object(
+        {"verdict": {"enum": ["green", "red", "inconclusive"]}, "gates": _list(_VERDICT)})]},
+    "metrics": _list(_object({
+        "suite": _TEXT, "system": _TEXT, "dim": _MAYBE_COUNT, "precision": _MAYBE_TEXT, "slice": _MAYBE_TEXT,
+        "metric": _TEXT, **_SPAN, "n": _COUNT})),
+    "hardest": _list(_object({"query": _TEXT, "positives": _list(_TEXT), "system": _TEXT}, more=_NUMBER)),
+}))
+
+_STAGE = _object({
+    "name": _TEXT,
+    "state": {"enum": ["clean", "reuse", "fetch", "run", "held", "failed"]},
+    "why": _list(_object({"field": _TEXT, "then": _MAYBE_TEXT, "now": _MAYBE_TEXT})),
+    "seconds": _MAYBE_NUMBER,
+    "counts": _object({"encoded": _COUNT, "calls": _COUNT, "rows": _COUNT, "files_read": _COUNT}, more=_COUNT),
+})
+
+_GATE = _object({
+    "gate": _TEXT, "verdict": {"enum": ["pass", "fail", "inconclusive", "error"]}, **_SPAN, "n": _COUNT,
+    "needed": _MAYBE_COUNT,
+})
+
+_ERROR = _object({
+    "code": _TEXT, "text": _TEXT, "file": _MAYBE_TEXT, "line": _MAYBE_COUNT, "column": _MAYBE_COUNT, "fix": _MAYBE_TEXT,
+})
+
+OUTPUT = _titled("embspec plan, build, status and lock --json, or any command's error", {"oneOf": [
+    _object({"exit": _COUNT, "spec": _TEXT, "stages": _list(_STAGE), "lock": _TEXT, "out": _TEXT, "gates": _list(_GATE)}),
+    _object({"exit": _COUNT, "errors": _list(_ERROR)}),
+]})

@@ -1,0 +1,1 @@
+"""Arrays and texts in, arrays out: BM25, near-duplicates."""

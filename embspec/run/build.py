@@ -1,0 +1,195 @@
+"""Does what the plan says, one stage at a time, until there is nothing left to do."""
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from embspec.errors import EmbspecError, Problem, Where, fail
+from embspec.lock.text import Lock
+from embspec.plan.nodes import Node
+from embspec.plan.plan import RUN, Plan, Recipes, Step, plan
+from embspec.plan.protocol import Progress
+from embspec.plan.values import Block, Wish, digest_of
+from embspec.run import locked
+from embspec.run.environment import env_id
+from embspec.run.publish import publish
+from embspec.run.stage import Ran, block_of, log_path, run_stage
+from embspec.store.files import replace
+from embspec.store.world import DiskWorld
+
+
+class Event(NamedTuple):
+    """What a person is told while a build goes on."""
+
+    stage: str
+    what: str  # start | progress | done | reuse | wait | note
+    text: str = ""
+    done: int = 0
+    total: int = 0
+
+
+class Order(NamedTuple):
+    """How a build is wanted."""
+
+    wish: Wish = Wish()
+    locked: bool = False
+    no_run: bool = False
+    wait: float = 600.0
+
+
+class Job(NamedTuple):
+    """One build: what is to be built, where, and who is told."""
+
+    nodes: Sequence[Node]
+    recipes: Recipes
+    world: DiskWorld
+    order: Order
+    tell: Callable[[Event], None]
+
+
+class Done(NamedTuple):
+    """One stage that this build touched."""
+
+    state: str
+    step: Step
+    seconds: float
+    counts: Mapping[str, int]
+
+
+class Outcome(NamedTuple):
+    """What a build came to: the last plan, and what was done on the way."""
+
+    plan: Plan
+    done: Mapping[str, Done]
+    lock: Lock
+
+
+def build(job: Job) -> Outcome:
+    """Build under the spec's own lock file, so that two builds of one spec make nothing twice."""
+    path = os.path.join(job.world.at.state, f"{job.world.at.name}.build.flock")
+    with locked.held(path, job.order.wait, lambda: job.tell(Event("", "wait", "another build of this spec is running"))):
+        return _build(job)
+
+
+def _build(job: Job) -> Outcome:
+    lock = locked.load(job.world.at)
+    wish, done = job.order.wish, dict[str, Done]()
+    now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
+    if job.order.locked:
+        check(now)
+    while True:
+        if now.lost:
+            raise lost(now)
+        step = next(iter(now.work), None)
+        if step is None:
+            break
+        name = step.node.name
+        lock, done[name] = _do(step, now, lock, job)
+        wish = wish._replace(refresh=wish.refresh - {name}, forget=frozenset(
+            f for f in wish.forget if not f.startswith(name + " ")))
+        if step.node.stage.follow:
+            wish = wish._replace(retrain=False)
+        now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
+    if now.dropped and not job.order.locked:
+        lock = _save(job, lambda blocks: {n: b for n, b in blocks.items() if n not in now.dropped}, {})
+    publish(now, job.world)
+    return Outcome(now, done, lock)
+
+
+def check(now: Plan) -> None:
+    """`--locked`: the lock must say what spec and inputs say."""
+    problems = [
+        Problem("lock-stale.stage", f"{step.node.name}: {reason}")
+        for step in now.stale if step.node.stage.locked for reason in step.why
+    ]
+    problems += [Problem("lock-stale.stage", f"{name}: not in the spec any more") for name in now.dropped]
+    if problems:
+        last = problems[-1]._replace(fix="run `embspec build` and commit the lock")
+        raise EmbspecError(*problems[:-1], last)
+
+
+def lost(now: Plan) -> EmbspecError:
+    """Bytes that the lock names, that nobody has, and that no stage can make again."""
+    return EmbspecError(*(
+        Problem("nowhere.artefact", f"{role} ({digest}) is not in the store, and the live files make another",
+                fix="bring back the files it was made from, or `embspec build --retrain` to move to the live ones")
+        for role, digest in now.lost))
+
+
+def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
+    """One stage: taken from a record, pinned anew, or run."""
+    name = step.node.name
+    start = time.monotonic()
+    ran = Ran(Block(), {}, {})
+    if step.node.stage.follow:
+        ran = Ran(Block(pin=step.pin), {}, {})
+    elif step.state == RUN:
+        if job.order.no_run and step.node.stage.locked:
+            raise fail("nowhere.stage", f"stage {name} would have to run: {_reasons(step)}",
+                       fix="leave out --no-run to build it")
+        job.tell(Event(name, "start", _reasons(step)))
+        ran = _run(step, now, job)
+    else:
+        assert step.record
+        ran = Ran(block_of(step, step.record), step.record.env, {})
+    if step.node.stage.locked:
+        lock = _update(step, ran, lock, job)
+    seconds = time.monotonic() - start
+    job.tell(Event(name, "done" if step.state == RUN else "reuse", _stat(ran.block)))
+    return lock, Done(step.state, step, seconds, ran.counts)
+
+
+def _reasons(step: Step) -> str:
+    return "; ".join(map(str, step.why)) or "its record is not in the store"
+
+
+def _stat(block: Block) -> str:
+    return ", ".join(f"{name} {value}" for name, value in block.stat.items())
+
+
+def _run(step: Step, now: Plan, job: Job) -> Ran:
+    name, state = step.node.name, job.world.at.state
+    known = {f"{s.node.name}/{a}": d for s in now.steps for a, d in s.out.items()}
+
+    def tell(event: Progress) -> None:
+        job.tell(Event(name, "progress", event.text, event.done, event.total))
+
+    try:
+        return run_stage(step, known, job.world, tell)
+    except EmbspecError:
+        raise
+    except Exception as error:
+        path = log_path(state, name)
+        replace(path, traceback.format_exc().encode())
+        raise fail("stage.failed", f"stage {name} failed: {type(error).__name__}: {error}",
+                   Where(os.path.relpath(path)), "the whole story is in that file; what was finished is kept") from error
+
+
+def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:
+    """Write one block, unless the lock has the same result already."""
+    name, block, old = step.node.name, ran.block, lock.blocks.get(step.node.name)
+    if old and old.key == block.key and old.out == block.out and old.pin == block.pin:
+        return lock
+    if job.order.locked:
+        raise _differs(name, block, old)
+    if old and old.key == block.key and old.out != block.out:
+        job.tell(Event(name, "note", f"other bytes under the same key: built by {old.env}, now {block.env}; "
+                                     "`git checkout` of the lock brings the old ones back"))
+    envs = {env_id(ran.env): ran.env} if ran.env else {}
+    return _save(job, lambda blocks: {**blocks, name: block}, envs)
+
+
+def _differs(name: str, block: Block, old: Block | None) -> EmbspecError:
+    outs = old.out if old else {}
+    return EmbspecError(*(
+        Problem("differs.artefact", f"{name}/{a} was built again as {digest_of(d)}, the lock says {outs.get(a, '(none)')}",
+                fix="out/ is untouched; build without --locked to take the new bytes")
+        for a, d in block.out.items() if outs.get(a) != d)) if block.out != outs else fail(
+            "lock-stale.stage", f"{name}: {block.pin} is not what the lock pins", fix="run `embspec build`")
+
+
+def _save(job: Job, change: Callable[[Mapping[str, Block]], Mapping[str, Block]], envs: Mapping[str, Mapping[str, str]]) -> Lock:
+    return locked.save(job.world.at, [n.name for n in job.nodes], change, envs)

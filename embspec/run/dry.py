@@ -1,0 +1,53 @@
+"""Reads every input as a build would, keeps nothing: what is wrong with them, all at once."""
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from embspec.errors import EmbspecError, Problem
+from embspec.plan.nodes import Node
+from embspec.plan.protocol import Progress
+from embspec.run.desk import Declared, StageDesk
+from embspec.run.stage import named_by_path
+from embspec.store.live import LiveTree, find
+from embspec.store.world import DiskWorld
+
+
+def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """Run the reading stages over the live files into a folder that is thrown away."""
+    stats: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    made: dict[str, Path] = {}
+    follows = {n.stage.follow.stage: n.name for n in nodes if n.stage.follow}
+    with world.objects.scratch() as folder:
+        for node in nodes:
+            if not node.stage.live or any(r not in made for r in node.stage.needs(node.params, [])):
+                continue  # what it needs is broken, and said
+            out = Path(folder, node.name)
+            (out / "scratch").mkdir(parents=True)
+            try:
+                stats[node.name] = _read(node, made, out, world)
+            except EmbspecError as error:
+                problems += error.problems
+                continue
+            for name in [node.name, follows.get(node.name, node.name)]:
+                made.update({f"{name}/{a}": out / a for a in node.stage.makes})
+    return stats, problems
+
+
+def _read(node: Node, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
+    assert node.stage.live
+    module, name = node.stage.make.split(":")
+    live = LiveTree(find(world.at.folder, node.stage.live(node.typed)))
+    needs = {r: made[r] for r in node.stage.needs(node.params, [])}
+    with named_by_path(live):
+        found = getattr(importlib.import_module(module), name)(
+            Declared(node.typed, node.name, "parameter"), Declared({**needs, "live": live}, node.name, "artefact"), out,
+            StageDesk(out / "scratch", _silent))
+    return dict(found.stat)
+
+
+def _silent(event: Progress) -> None:
+    return None

@@ -1,0 +1,1 @@
+"""YAML text to resolved plain values with file, line and column."""

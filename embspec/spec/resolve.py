@@ -1,0 +1,69 @@
+"""What a spec implies: fields whose value is a plain function of other fields."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embspec.measure.gate import Gate
+from embspec.spec.gates import needs
+from embspec.spec.sections import Spec
+from embspec.spec.sections_eval import Eval, SplitSuite
+from embspec.spec.sections_model import Model, StaticBase
+from embspec.spec.sections_pairs import Debias, Filter, Pairs
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "gold": ("validation", "test"),
+    "curated": ("train",),
+    "synthetic": ("train",),
+    "implicit": ("validation",),
+}
+ORDER = ("train", "validation", "test")
+SYSTEMS = ("base", "bm25", "hybrid", "tuned", "tuned+bm25")
+
+
+def resolved(spec: Spec, gates: Mapping[str, Gate]) -> Spec:
+    """The spec with nothing left to imply but what is `auto`."""
+    model = _model(spec.model) if spec.model is not None else None
+    pairs = [_source(source, len(spec.pairs) == 1) for source in spec.pairs]
+    return _with(spec, model=model, pairs=pairs, eval=_evaluation(spec.eval, gates, model is not None))
+
+
+def _with(section: Any, **fields: Any) -> Any:
+    return section.model_copy(update=fields)
+
+
+def _model(model: Model) -> Model:
+    method = model.method or ("static" if isinstance(model.base, StaticBase) else "full")
+    filled: Model = _with(model, method=method)
+    return filled
+
+
+def _source(source: Pairs, alone: bool) -> Pairs:
+    kind = "gold" if source.path is not None else "synthetic" if source.generate is not None else "implicit"
+    trust = source.trust or kind
+    roles = source.roles or (ORDER if alone else ROLES[trust])
+    filled: Pairs = _with(
+        source,
+        trust=trust,
+        roles=sorted(roles, key=ORDER.index),  # a set: its order means nothing
+        filter=source.filter or (Filter() if source.generate is not None else None),
+        debias=source.debias or (Debias() if source.click_log is not None else None),
+    )
+    return filled
+
+
+def _evaluation(section: Eval, gates: Mapping[str, Gate], model: bool) -> Eval:
+    metrics, dims, precisions, systems = needs(gates)
+    filled: Eval = _with(
+        section,
+        suites={"domain": SplitSuite(split="test"), **section.suites},
+        metrics=_and(section.metrics, metrics),
+        dims=_and(["auto"] if section.dims == "auto" else section.dims, dims) if dims else section.dims,
+        precisions=_and(section.precisions, precisions),
+        systems=_and(section.systems or (SYSTEMS if model else ("bm25",)), systems),
+    )
+    return filled
+
+
+def _and(written: Any, needed: Any) -> list[Any]:
+    return [*written, *(item for item in needed if item not in written)]

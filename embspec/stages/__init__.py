@@ -1,0 +1,1 @@
+"""The stages; `street.py` is the whole graph on one page."""

@@ -1,0 +1,1 @@
+"""The corpus: documents as they lie in the work tree, read into one artefact."""

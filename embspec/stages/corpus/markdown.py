@@ -1,0 +1,99 @@
+"""Markdown: front matter apart from the text, and the title of a document."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from typing import Any, NamedTuple
+
+from embspec.errors import Where
+from embspec.stages.reading import Problems
+
+_OPEN = re.compile(r"---[ \t]*\n")
+_CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_PARAGRAPH = re.compile(r" {0,3}[^\s>#*+-]")
+
+
+class Page(NamedTuple):
+    """A Markdown file in its two parts."""
+
+    front: Mapping[str, Any]
+    text: str
+
+
+def split(text: str, name: str, problems: Problems) -> Page | None:
+    """Front matter and text of a file; a rule of dashes that opens no mapping belongs to the text."""
+    opened = _OPEN.match(text)
+    closed = _CLOSE.search(text, opened.end()) if opened else None
+    if opened is None or closed is None:
+        return Page({}, text.strip("\n"))
+    read = _front(text[opened.end() : closed.start()], name, problems)
+    if read is None:
+        return None
+    (front,) = read
+    if not isinstance(front, dict):
+        return Page({}, text.strip("\n"))
+    return Page({str(key): value for key, value in front.items()}, text[closed.end() :].strip("\n"))
+
+
+@cache
+def _yaml() -> Any:
+    """The YAML reader, imported only when a file has front matter."""
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True)
+
+
+def _front(text: str, name: str, problems: Problems) -> tuple[Any] | None:
+    """The value between the dashes, which may be null; None where there is no reading it, which is noted."""
+    if not text.strip():
+        return ({},)
+    reader = _yaml()
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return (reader.load(text),)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # The opening line of dashes is not part of what was parsed, and marks count from 0.
+        where = Where(name, mark.line + 2, mark.column + 1) if mark else Where(name, 1)
+        what = str(error.problem or error.context)
+    except (YAMLError, ValueError, RecursionError) as error:
+        where, what = Where(name, 1), str(error)
+    fix = "quote the value; if these lines are no front matter, begin the file with an empty line"
+    problems.add("input.front-matter", f"front matter is not YAML: {what.splitlines()[0]}", where, fix)
+    return None
+
+
+def heading(text: str) -> str:
+    """The first heading of a text, code blocks aside; empty where there is none."""
+    fence, before = "", ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence) and not line[mark.end() :].strip():
+                fence = ""
+            continue
+        if mark:
+            fence, before = mark[1], ""
+            continue
+        found = _HEADING.match(line)
+        if found and found[1] and found[1].strip("# \t"):
+            return found[1].strip()
+        if before and _UNDERLINE.match(line):
+            return before
+        before = line.strip() if _PARAGRAPH.match(line) else ""
+    return ""
+
+
+def plain(value: Any) -> Any:
+    """A YAML value as JSON has it: dates become their text."""
+    if isinstance(value, date):  # a datetime is one too
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value

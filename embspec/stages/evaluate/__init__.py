@@ -1,0 +1,1 @@
+"""Every system on the frozen queries."""

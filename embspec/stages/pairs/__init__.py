@@ -1,0 +1,1 @@
+"""One source of pairs: queries with the documents that answer them."""

@@ -1,0 +1,1 @@
+"""split: who is tested, who validates, who trains, without leaks."""

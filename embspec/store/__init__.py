@@ -1,0 +1,1 @@
+"""Bytes on disk: the live tree, objects, action records."""

@@ -1,0 +1,57 @@
+"""Writing a file so that a crash leaves the old one or the new one, never half of either."""
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC, EROFS
+
+from embspec.errors import EmbspecError, fail
+
+
+def replace(path: str, data: bytes) -> None:
+    """Put `data` at `path` by temporary file, fsync and rename."""
+    folder = os.path.dirname(path)
+    with disk(path):
+        os.makedirs(folder, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".embspec-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        sync_folder(folder)
+
+
+def sync_folder(folder: str) -> None:
+    """Make a rename or link in `folder` last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk(path: str) -> Iterator[None]:
+    """A full or read-only disk is said in a sentence, not in a traceback."""
+    try:
+        yield
+    except OSError as error:
+        raise _said(error, path) from error
+
+
+def _said(error: OSError, path: str) -> EmbspecError:
+    if error.errno in (ENOSPC, EDQUOT):
+        return fail("disk.full", f"no space is left for `{path}`; what was finished is kept",
+                    fix="free some space, or set EMBSPEC_STORE to another disk, and run the command again")
+    if error.errno == EROFS or isinstance(error, PermissionError):
+        return fail("disk.read-only", f"`{path}` cannot be written ({error.strerror})",
+                    fix="set EMBSPEC_STORE to a folder that you may write, or correct its rights")
+    return fail("disk.error", f"`{path}`: {error.strerror or error}")

@@ -1,0 +1,76 @@
+"""The spec as it was last resolved, remembered for the exact bytes of its files and of the code that read them."""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import xxhash
+
+import embspec
+from embspec.errors import Where
+from embspec.store.files import replace
+from embspec.store.places import Places
+
+
+class Resolved(NamedTuple):
+    """What a spec says: flat values, and where each was written."""
+
+    values: Mapping[str, Any]
+    written: Mapping[str, Where]
+    files: tuple[str, ...]
+
+
+def load(at: Places) -> Resolved | None:
+    """The remembered values, or None where any byte they rest on is another."""
+    try:
+        with open(_path(at), "rb") as file:
+            kept = json.load(file)
+    except (OSError, ValueError):
+        return None
+    files = tuple(os.path.normpath(os.path.join(at.folder, f)) for f in kept["files"])
+    if kept["code"] != _code() or kept["digest"] != _digest(files):
+        return None
+    shown = [os.path.relpath(f) for f in files]
+    written = {p: Where(shown[i], line, column) for p, (i, line, column) in kept["written"].items()}
+    return Resolved(kept["values"], written, files)
+
+
+def save(at: Places, spec: Resolved) -> None:
+    """Remember a spec that may be built."""
+    shown = {os.path.relpath(f): i for i, f in enumerate(spec.files)}
+    kept = {
+        "code": _code(),
+        "digest": _digest(spec.files),
+        "files": [os.path.relpath(f, at.folder) for f in spec.files],
+        "values": dict(spec.values),
+        "written": {p: (shown[os.path.relpath(w.file)], w.line, w.column) for p, w in spec.written.items()},
+    }
+    replace(_path(at), json.dumps(kept).encode())
+
+
+def _path(at: Places) -> str:
+    return os.path.join(at.state, f"{at.name}.spec.cache")
+
+
+def _digest(files: Sequence[str]) -> str:
+    digest = xxhash.xxh3_128()
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                digest.update(file.read())
+        except OSError:
+            return "missing"
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _code() -> str:
+    """Version, and size and mtime of the code that turns a spec's text into values."""
+    package = os.path.dirname(embspec.__file__)
+    paths = [os.path.join(package, "stages", "street.py"), os.path.join(package, "measure", "gate.py")]
+    paths += [e.path for e in sorted(os.scandir(os.path.join(package, "spec")), key=lambda e: e.name)
+              if e.name.endswith(".py")]
+    stats = [os.stat(p) for p in paths]
+    return " ".join([embspec.__version__, *(f"{s.st_size}.{s.st_mtime_ns}" for s in stats)])

@@ -1,0 +1,149 @@
+"""Content-addressed bytes: files and trees by sha256, crash-safe, never rewritten."""
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from embspec.errors import fail
+from embspec.plan.values import digest_of
+from embspec.store.files import disk, sync_folder
+
+CHUNK = 1 << 20
+
+
+def file_digest(path: str) -> tuple[str, int]:
+    """sha256 and size of a file."""
+    digest, size = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def listing(entries: Iterator[tuple[str, str, int]] | list[tuple[str, str, int]]) -> bytes:
+    """A tree's canonical text: one `sha256 size name` a line, by name; its own sha256 is the tree's digest."""
+    return "".join(f"{digest} {size} {name}\n" for name, digest, size in sorted(entries)).encode()
+
+
+def entries(text: bytes) -> list[tuple[str, str, int]]:
+    """Name, sha256 and size of each file of a tree."""
+    rows = (line.split(" ", 2) for line in text.decode().splitlines())
+    return [(name, digest, int(size)) for digest, size, name in rows]
+
+
+class Objects:
+    """The `obj/` folder of a store."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        self.tmp = os.path.join(store, "tmp")
+
+    def path(self, digest: str) -> str:
+        """Where the bytes of a `sha256:…` lie, whether they are there or not."""
+        name = digest.rsplit(":", 1)[1]
+        return os.path.join(self.store, "obj", name[:2], name[2:])
+
+    def has(self, digest: str) -> bool:
+        """Whether the bytes are here; of a tree, each of its files too."""
+        path = self.path(digest)
+        if not digest.startswith("tree "):
+            return os.path.exists(path)
+        try:
+            with open(path, "rb") as file:
+                return all(os.path.exists(self.path(f"sha256:{d}")) for _, d, _ in entries(file.read()))
+        except FileNotFoundError:
+            return False
+
+    def text(self, digest: str) -> str | None:
+        """The text of a stored file, or None where it is not here."""
+        try:
+            with open(self.path(digest), "rb") as file:
+                return file.read().decode()
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A folder on the store's disk, gone afterwards."""
+        with disk(self.store):
+            os.makedirs(self.tmp, exist_ok=True)
+            folder = tempfile.TemporaryDirectory(dir=self.tmp, prefix=f"{os.getpid()}-")
+        with folder as name:
+            yield name
+
+    def adopt(self, path: str) -> str:
+        """Take a file or folder that was written on the store's disk; its digest and size as the lock shows them."""
+        if os.path.isdir(path):
+            return self._adopt_tree(path)
+        digest, size = file_digest(path)
+        with disk(self.store):
+            self._link(path, digest)
+        return f"sha256:{digest} {size}"
+
+    def put(self, data: bytes) -> str:
+        """Store some bytes."""
+        with self.scratch() as folder, disk(self.store):
+            path = os.path.join(folder, "bytes")
+            with open(path, "wb") as file:
+                file.write(data)
+            return self.adopt(path)
+
+    def _adopt_tree(self, folder: str) -> str:
+        rows, total = [], 0
+        for at, folders, files in os.walk(folder):
+            folders.sort()
+            for name in sorted(files):
+                path = os.path.join(at, name)
+                digest, size = self.adopt(path).removeprefix("sha256:").split(" ")
+                rows.append((os.path.relpath(path, folder).replace(os.sep, "/"), digest, int(size)))
+                total += int(size)
+        return f"tree {digest_of(self.put(listing(rows)))} {total}"
+
+    def _link(self, path: str, digest: str) -> None:
+        final = self.path(f"sha256:{digest}")
+        if os.path.exists(final):
+            return
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(path, 0o444)
+        folder = os.path.dirname(final)
+        os.makedirs(folder, exist_ok=True)
+        try:
+            os.link(path, final)
+        except FileExistsError:
+            return  # another build stored the same bytes
+        sync_folder(folder)
+
+    def copy(self, digest: str, target: str) -> None:
+        """Bring an object or tree to `target`, verified while it is copied, the old one in place until it is whole."""
+        if digest.startswith("tree "):
+            with open(self.path(digest), "rb") as file:
+                rows = entries(file.read())
+            for name, each, _ in rows:
+                self.copy(f"sha256:{each}", os.path.join(target, name))
+            return
+        with disk(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".embspec-")
+            try:
+                found = self._pour(digest, handle)
+                if found != digest.rsplit(":", 1)[1]:
+                    raise fail("corrupt.object", f"the object {digest} of the store holds other bytes ({found[:12]}…)",
+                               fix=f"delete {self.path(digest)} and run `embspec build`: it is made again")
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+
+    def _pour(self, digest: str, handle: int) -> str:
+        hashed = hashlib.sha256()
+        with os.fdopen(handle, "wb") as out, open(self.path(digest), "rb") as file:
+            while chunk := file.read(CHUNK):
+                hashed.update(chunk)
+                out.write(chunk)
+            os.fchmod(out.fileno(), 0o644)
+        return hashed.hexdigest()

@@ -1,0 +1,122 @@
+"""The world as the plan asks for it: live files, the store, what `out/` holds."""
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import xxhash
+
+from embspec.plan.values import Record
+from embspec.store import records
+from embspec.store.files import replace
+from embspec.store.live import Found, find, tree_pin
+from embspec.store.objects import Objects, file_digest
+from embspec.store.places import Places
+
+# A file changed this soon before it was read could change again under the same time stamp.
+_RACY_NS = 100_000_000
+_COARSE_NS = 2_000_000_000  # file systems that keep whole seconds
+
+
+class DiskWorld:
+    """Facts for the plan; the live tree is looked at once a command."""
+
+    def __init__(self, at: Places, store: str, reread: bool) -> None:
+        self.at = at
+        self.objects = Objects(store)
+        self._reread = reread  # every byte again, as in CI: a restored cache may carry any time stamp
+        self._live: dict[tuple[str, ...], str] = {}
+        self.hashed = 0
+
+    def live(self, globs: Sequence[str]) -> str:
+        """The pin of the files that match, from the stat cache where it may be trusted."""
+        key = tuple(globs)
+        if key not in self._live:
+            self._live[key] = self._pin(find(self.at.folder, globs))
+        return self._live[key]
+
+    def settle(self, globs: Sequence[str], pin: str) -> None:
+        """What a stage consumed is what the files were in this command."""
+        self._live[tuple(globs)] = pin
+
+    def has(self, digest: str) -> bool:
+        """Whether the store holds these bytes."""
+        return self.objects.has(digest)
+
+    def records(self, key: str) -> Sequence[Record]:
+        """The results of a key."""
+        return records.load(self.objects.store, key)
+
+    def published(self, path: str, digest: str) -> bool:
+        """Whether `out/` holds this artefact, by the stamp that publishing left and the files' stat."""
+        stamp = self.stamps().get(path)
+        here = stat_tree(os.path.join(self.at.out, path))
+        return stamp is not None and stamp["digest"] == digest and stamp["files"] == here
+
+    def stamps(self) -> dict[str, Any]:
+        """What was published, by path under `out/NAME`."""
+        stamps = _load(os.path.join(self.at.state, f"{self.at.name}.out"))
+        return stamps if isinstance(stamps, dict) else {}
+
+    def stamp(self, stamps: dict[str, Any]) -> None:
+        """Remember what was published."""
+        replace(os.path.join(self.at.state, f"{self.at.name}.out"), json.dumps(stamps, sort_keys=True).encode())
+
+    def _pin(self, found: Sequence[Found]) -> str:
+        now = time.time_ns()
+        look = xxhash.xxh3_128("".join([f"{f.path}\0{f.size} {f.mtime} {f.inode}\n" for f in found]).encode()).hexdigest()
+        path = os.path.join(self.at.state, "trees.cache")
+        trees = _load(path)
+        if not self._reread and look in trees:
+            return str(trees[look])
+        pin = tree_pin(self._rows(found))
+        racy = any(now - f.mtime < (_RACY_NS if f.mtime % 1_000_000_000 else _COARSE_NS) for f in found)
+        if not racy and trees.get(look) != pin:
+            recent = dict(list(trees.items())[-63:])
+            replace(path, json.dumps({**recent, look: pin}).encode())
+        return pin
+
+    def _rows(self, found: Sequence[Found]) -> list[tuple[str, str, int]]:
+        path = os.path.join(self.at.state, "files.cache")
+        known = {} if self._reread else _load(path)
+        now, rows, fresh = time.time_ns(), [], {}
+        for f in found:
+            stamp = f"{f.size} {f.mtime} {f.inode}"
+            entry = known.get(f.path)
+            if entry and entry[0] == stamp:
+                digest, size = entry[1], f.size
+            else:
+                digest, size = file_digest(f.path)
+                self.hashed += 1
+                if size == f.size and now - f.mtime > (_RACY_NS if f.mtime % 1_000_000_000 else _COARSE_NS):
+                    fresh[f.path] = [stamp, digest]
+            rows.append((f.name, digest, size))
+        if fresh and not self._reread:
+            replace(path, json.dumps({**known, **fresh}).encode())
+        return rows
+
+
+def stat_tree(path: str) -> list[list[Any]]:
+    """Name, size and mtime of a file, or of every file below a folder; empty where nothing is there."""
+    if os.path.isfile(path):
+        info = os.stat(path)
+        return [["", info.st_size, info.st_mtime_ns]]
+    rows = []
+    for at, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            info = os.stat(os.path.join(at, name))
+            rows.append([os.path.relpath(os.path.join(at, name), path), info.st_size, info.st_mtime_ns])
+    return rows
+
+
+def _load(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            value = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

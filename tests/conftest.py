@@ -1,0 +1,37 @@
+"""No test touches the home folder, the user's store or the network."""
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("embspec", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("embspec")
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store and a home of its own for every test, and no connection to anywhere."""
+    monkeypatch.setenv("EMBSPEC_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError(f"a test opened a connection: {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="session")
+def bench_data() -> Path:
+    """The real data sets, where they are at hand."""
+    folder = os.environ.get("EMBSPEC_BENCH_DATA", "")
+    if not folder:
+        pytest.skip("EMBSPEC_BENCH_DATA is not set: the real data sets are not at hand")
+    return Path(folder)
