@@ -64,12 +64,9 @@ def run() -> None:
     """Run a command; whatever happens becomes an exit code and a sentence."""
     as_json = "--json" in sys.argv
     try:
-        group(standalone_mode=False)
-        code = 0
+        code = group(standalone_mode=False) or 0  # click gives back what a command raised as Exit
     except EmbspecError as error:
         code = print_error(error.problems, error.exit, as_json)
-    except click.exceptions.Exit as error:
-        code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         code = USAGE

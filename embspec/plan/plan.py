@@ -70,13 +70,17 @@ class _Table(NamedTuple):
     wish: Wish
     recipes: Recipes
     names: tuple[str, ...]
+    then: Mapping[str, Block]  # what reasons compare with: the lock as it was before this build touched it
     known: dict[str, str]  # role -> digest; absent while a stage that makes it will run
 
 
-def plan(nodes: Sequence[Node], blocks: Mapping[str, Block], world: World, wish: Wish, recipes: Recipes) -> Plan:
+def plan(
+    nodes: Sequence[Node], blocks: Mapping[str, Block], world: World, wish: Wish, recipes: Recipes,
+    then: Mapping[str, Block] | None = None,
+) -> Plan:
     """Decide each stage in street order, then ask for the bytes that running stages and `out/` need."""
     nodes = _up_to(nodes, wish.to)
-    table = _Table(blocks, world, wish, recipes, tuple(n.name for n in nodes), {})
+    table = _Table(blocks, world, wish, recipes, tuple(n.name for n in nodes), blocks if then is None else then, {})
     steps: list[Step] = []
     verdict = ""
     for node in nodes:
@@ -126,14 +130,13 @@ def _decide(node: Node, table: _Table) -> Step:
     uses = {u: str(table.recipes.shared[u]) for u in stage.uses}
     named = _named(node, str(stage.recipe), uses, pins, needs, table)
     step = Step(node, RUN, stale=True, named=named, pin=pins, recipe=str(stage.recipe), uses=uses)
-    then = locked_ingredients(node, table.blocks, table.recipes)
     if node.name in table.wish.refresh:
         return step._replace(why=(Reason("--refresh", None, "asked for"),), stale=False)
     if block and block.key and not unknown and not missing:
         kept = _kept(node, block, step, needs, table)
         if kept:
             return kept
-    reasons = _reasons(block, then, named, missing)
+    reasons = _reasons(node, named, missing, table)
     if unknown:
         own = any(r.now != UNKNOWN for r in reasons)
         return step._replace(why=reasons, maybe=not own and bool(block))
@@ -178,13 +181,18 @@ def _recorded(step: Step, table: _Table) -> Step:
     for record in table.world.records(step.key):
         if record.ingredients == step.named:
             clean = not step.node.stage.locked
-            return step._replace(state=CLEAN if clean else REUSE, stale=not clean, out=record.out, record=record)
+            why = () if clean else step.why
+            return step._replace(state=CLEAN if clean else REUSE, why=why, stale=not clean, out=record.out, record=record)
     return step if step.node.stage.locked else step._replace(stale=False)
 
 
-def _reasons(block: Block | None, then: Ingredients | None, now: Ingredients, missing: list[str]) -> tuple[Reason, ...]:
+def _reasons(node: Node, now: Ingredients, missing: list[str], table: _Table) -> tuple[Reason, ...]:
+    if not node.stage.locked:
+        return (Reason("record", None, "none in the store"),)
+    block = table.then.get(node.name)
     if block is None:
         return (Reason("stage", None, "new"),)
+    then = locked_ingredients(node, table.then, table.recipes)
     found = tuple(Reason(f"pin {name}", None, "found by the run") for name in missing)
     if then is None:
         return (*found, Reason("key", block.key, "written against other inputs"))

@@ -17,7 +17,7 @@ from embspec.run import locked
 from embspec.run.environment import env_id
 from embspec.run.publish import publish
 from embspec.run.stage import Ran, block_of, log_path, run_stage
-from embspec.store.files import replace
+from embspec.store.files import ignored, replace
 from embspec.store.world import DiskWorld
 
 
@@ -75,8 +75,11 @@ def build(job: Job) -> Outcome:
 
 
 def _build(job: Job) -> Outcome:
+    for folder in (job.world.at.state, os.path.dirname(job.world.at.out)):
+        ignored(folder)
     lock = locked.load(job.world.at)
     wish, done = job.order.wish, dict[str, Done]()
+    before = lock.blocks
     now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
     if job.order.locked:
         check(now)
@@ -92,7 +95,7 @@ def _build(job: Job) -> Outcome:
             f for f in wish.forget if not f.startswith(name + " ")))
         if step.node.stage.follow:
             wish = wish._replace(retrain=False)
-        now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
+        now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
     if now.dropped and not job.order.locked:
         lock = _save(job, lambda blocks: {n: b for n, b in blocks.items() if n not in now.dropped}, {})
     publish(now, job.world)
@@ -147,7 +150,9 @@ def _reasons(step: Step) -> str:
 
 
 def _stat(block: Block) -> str:
-    return ", ".join(f"{name} {value}" for name, value in block.stat.items())
+    """The first few figures of a stage: the rest is in the lock."""
+    shown = [f"{name} {value}" for name, value in list(block.stat.items())[:4]]
+    return ", ".join(shown) + (", …" if len(block.stat) > len(shown) else "")
 
 
 def _run(step: Step, now: Plan, job: Job) -> Ran:

@@ -53,11 +53,21 @@ def layers(path: str, ground: Ground) -> list[Layer]:
 
 def _target(link: Node, layer: Layer, ground: Ground) -> str:
     if not isinstance(link.value, str) or not link.value:
-        raise fail("spec.extends", "`extends` expects the path of one other spec", link.at,
-                   "for several, let each extend the next", field="extends")
+        raise fail(
+            "spec.extends",
+            "`extends` expects the path of one other spec",
+            link.at,
+            "for several, let each extend the next",
+            field="extends",
+        )
     if paths.is_address(link.value):
-        raise fail("spec.extends", "`extends` reads files, not addresses", link.at, "copy the spec into the project",
-                   field="extends")
+        raise fail(
+            "spec.extends",
+            "`extends` reads files, not addresses",
+            link.at,
+            "copy the spec into the project",
+            field="extends",
+        )
     wrong = paths.problem(link.value, layer.folder, ground, link.at, "extends")
     if wrong is not None:
         raise EmbspecError(wrong)
@@ -78,8 +88,12 @@ def _read(path: str, asked: Where | None) -> Layer:
         raise fail("spec.unreadable", f"`{name}` cannot be read: {reason}", asked) from None
     tree = text.parse(text.decode(data, name), name)
     if not isinstance(tree.value, dict):
-        raise fail("spec.not-a-mapping", "a spec is a mapping of sections, and this is not one", tree.at,
-                   "begin with `embspec: 1`, then `corpus:`")
+        raise fail(
+            "spec.not-a-mapping",
+            "a spec is a mapping of sections, and this is not one",
+            tree.at,
+            "begin with `embspec: 1`, then `corpus:`",
+        )
     _version(tree)
     return Layer(path, name, tree)
 
@@ -108,20 +122,37 @@ def _version(tree: Node) -> None:
         return
     value = node.value
     if isinstance(value, int) and not isinstance(value, bool) and value > VERSION:
-        raise fail("spec.version", f"this spec is written for `embspec: {value}`, and this version reads {VERSION}",
-                   node.at, "install a newer embspec", field="embspec")
+        raise fail(
+            "spec.version",
+            f"this spec is written for `embspec: {value}`, and this version reads {VERSION}",
+            node.at,
+            "install a newer embspec",
+            field="embspec",
+        )
     if value != VERSION or isinstance(value, (bool, float)):
-        raise fail("spec.version", f"`embspec` is the version of the spec's vocabulary, not `{node.raw or 'a mapping'}`",
-                   node.at, f"write `embspec: {VERSION}`", field="embspec")
+        raise fail(
+            "spec.version",
+            f"`embspec` is the version of the spec's vocabulary, not `{node.raw or 'a mapping'}`",
+            node.at,
+            f"write `embspec: {VERSION}`",
+            field="embspec",
+        )
 
 
 def merged(chain: Sequence[Layer]) -> tuple[Node, list[Problem]]:
-    """The chain as one tree, where what is nearer to the main spec wins, and what is wrong with how it is put together."""
+    """The chain as one tree, the main spec on top, and what is wrong with how it is put together."""
     problems = [problem for layer in chain for path in NAMED for problem in doubles(layer.tree, path)]
     tree = chain[-1].tree
     if "unset" in tree.value:
-        problems.append(Problem("spec.unset", "`unset` needs a spec to build on", tree.value["unset"].key,
-                                "add `extends`, or remove it", "unset"))
+        problems.append(
+            Problem(
+                "spec.unset",
+                "`unset` needs a spec to build on",
+                tree.value["unset"].key,
+                "add `extends`, or remove it",
+                "unset",
+            )
+        )
     for layer in reversed(chain[:-1]):
         names, wrong = _unset(layer.tree.value.get("unset"))
         problems += wrong
@@ -135,14 +166,21 @@ def _unset(node: Node | None) -> tuple[list[str], list[Problem]]:
     if node is None or node.value is None:
         return [], []
     if not isinstance(node.value, list):
-        return [], [Problem("spec.unset", "`unset` expects a list of fields", node.at, "write `unset: [loss.matryoshka]`", "unset")]
+        return [], [
+            Problem(
+                "spec.unset", "`unset` expects a list of fields", node.at, "write `unset: [loss.matryoshka]`", "unset"
+            )
+        ]
     names: list[str] = []
     problems: list[Problem] = []
     for item in node.value:
         if not isinstance(item.value, str) or not fits(item.value):
             best = near_path(item.value) if isinstance(item.value, str) else ""
-            problems.append(Problem("spec.unset", f"`unset` names no field of a spec: `{item.raw or 'a mapping'}`", item.at,
-                                    f"did you mean `{best}`?" if best else "write a field's path, such as loss.matryoshka", "unset"))
+            given = f"`{item.raw}`" if item.raw else "a mapping or list"
+            fix = f"did you mean `{best}`?" if best else "write a field's path, such as loss.matryoshka"
+            problems.append(
+                Problem("spec.unset", f"`unset` expects fields of a spec, found {given}", item.at, fix, "unset")
+            )
         else:
             names.append(item.value)
     return names, problems
@@ -176,8 +214,15 @@ def doubles(tree: Node, path: str) -> list[Problem]:
     for item in node.value if node is not None and isinstance(node.value, list) else []:
         name = name_of(item)
         if name is not None and name in first:
-            problems.append(Problem("spec.duplicate-name", f"`{path}` has `{name}` already, at {first[name]}",
-                                    item.value["name"].at, "give each its own name", f"{path}.{name}.name"))
+            problems.append(
+                Problem(
+                    "spec.duplicate-name",
+                    f"`{path}` has `{name}` already, at {first[name]}",
+                    item.value["name"].at,
+                    "give each its own name",
+                    f"{path}.{name}.name",
+                )
+            )
         elif name is not None:
             first[name] = item.value["name"].at
     return problems

@@ -20,7 +20,10 @@ def flatten(spec: Spec, gates: Iterable[str]) -> dict[str, Any]:
     for name in type(spec).model_fields:
         if name == "gates":
             # Sorted like all that is known by name: equal specs have equal values, byte for byte.
-            values.update({f"gates.{line}": "on" for line in sorted(gates)} or {"gates": []})
+            lines = sorted(gates)
+            values.update({f"gates.{line}": "on" for line in lines})
+            if not lines:
+                values["gates"] = []
         elif name not in WORDING:
             values.update(_leaves(name, getattr(spec, name)))
     return values
@@ -74,7 +77,9 @@ def written(values: Mapping[str, Any], nodes: Mapping[str, Node], gates: Mapping
     return {**found, **{f"gates.{line}": where for line, where in gates.items()}}
 
 
-def settled(values: Mapping[str, Any], nodes: Mapping[str, Node], folders: Mapping[str, str], ground: Ground) -> dict[str, Any]:
+def settled(
+    values: Mapping[str, Any], nodes: Mapping[str, Node], folders: Mapping[str, str], ground: Ground
+) -> dict[str, Any]:
     """The values with every path anchored at the main spec's folder."""
     done: dict[str, Any] = {}
     for field, value in values.items():

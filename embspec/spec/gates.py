@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from embspec.errors import Problem, Where
-from embspec.measure.gate import FORMS, MEASURES, Gate, GateError, from_mapping, line, parse_line
+from embspec.measure.gate import Gate, GateError, from_mapping, line, parse_line
+from embspec.measure.gate_words import FORMS, MEASURES
 from embspec.measure.metrics import split_name
 from embspec.spec.fields import near
 from embspec.spec.text import Node
@@ -62,8 +63,15 @@ def read(node: Node | None, around: World) -> Gates:
             continue
         text = line(gate)
         if text in gates:
-            problems.append(Problem("spec.duplicate", f"`{text}` is a gate already, at {places[text]}", item.at,
-                                    "keep one of the two", "gates"))
+            problems.append(
+                Problem(
+                    "spec.duplicate",
+                    f"`{text}` is a gate already, at {places[text]}",
+                    item.at,
+                    "keep one of the two",
+                    "gates",
+                )
+            )
         else:
             gates[text], places[text] = gate, item.at
     return Gates(gates, places, tuple(problems))
@@ -71,7 +79,9 @@ def read(node: Node | None, around: World) -> Gates:
 
 def _gate(item: Node, around: World) -> Gate:
     extra = sorted({metric for metrics in around.suites.values() for metric in metrics})
-    return from_mapping(item.plain(), extra=extra) if isinstance(item.value, dict) else parse_line(item.value, extra=extra)
+    return (
+        from_mapping(item.plain(), extra=extra) if isinstance(item.value, dict) else parse_line(item.value, extra=extra)
+    )
 
 
 def _problem(error: GateError, item: Node) -> Problem:
@@ -79,7 +89,7 @@ def _problem(error: GateError, item: Node) -> Problem:
     if isinstance(item.value, dict) and error.key in item.value:
         where = item.value[error.key].key
     elif isinstance(item.value, str) and where.column and "\n" not in item.raw:
-        where = where._replace(column=where.column + item.shift + error.at)
+        where = where._replace(column=where.column + item.shift + (error.at or 0))
     text = f"gate `{item.value}`: {error.text}" if isinstance(item.value, str) else f"this gate: {error.text}"
     return Problem("spec.gate", text, where, error.fix, "gates")
 
@@ -93,15 +103,25 @@ def _held(gate: Gate, around: World) -> None:
         raise GateError(f"eval.suites has no `{suite}`", f"did you mean `{best}`?" if best else known, key="suite")
     outside = around.suites[suite]
     if outside and gate.metric not in outside:
-        raise GateError(f"{suite} gives {', '.join(outside)}, not {gate.metric}", "leave the suite out, or judge its metric", key="suite")
+        raise GateError(
+            f"{suite} gives {', '.join(outside)}, not {gate.metric}",
+            "leave the suite out, or judge its metric",
+            key="suite",
+        )
     givers = sorted(name for name, metrics in around.suites.items() if gate.metric in metrics)
     if givers and suite not in givers:
-        raise GateError(f"{gate.metric} is measured on {givers[0]} alone", f"write `{gate.metric} on {givers[0]} …`", key="metric")
+        raise GateError(
+            f"{gate.metric} is measured on {givers[0]} alone", f"write `{gate.metric} on {givers[0]} …`", key="metric"
+        )
     for field, name in (("system", gate.system), ("relative_to", gate.ref)):
         run = name.split("+")[0].removeprefix("run:") if name is not None and name.startswith("run:") else None
         if run is not None and run not in around.runs:
             best = near(run, around.runs)
-            raise GateError(f"eval.runs has no `{run}`", f"did you mean `{best}`?" if best else f"add `{run}: FILE` there", key=field)
+            raise GateError(
+                f"eval.runs has no `{run}`",
+                f"did you mean `{best}`?" if best else f"add `{run}: FILE` there",
+                key=field,
+            )
     if not around.model:
         _held_without_model(gate)
 
@@ -113,7 +133,11 @@ def _held_without_model(gate: Gate) -> None:
         raise GateError("without a model a gate names its system", "write `of bm25` after the metric", key="metric")
     for field, name in (("system", gate.system), ("relative_to", gate.ref)):
         if name is not None and name != "locked" and not name.startswith(FREE):
-            raise GateError(f"`{name}` needs a model, and the spec has none", "hold it against a number, locked or run:NAME", key=field)
+            raise GateError(
+                f"`{name}` needs a model, and the spec has none",
+                "hold it against a number, locked or run:NAME",
+                key=field,
+            )
 
 
 def needs(gates: Mapping[str, Gate]) -> tuple[list[str], list[int], list[str], list[str]]:

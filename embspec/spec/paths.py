@@ -25,16 +25,31 @@ def problem(text: str, folder: str, ground: Ground, where: Where, field: str) ->
     if is_address(text) or ground.outside:
         return None
     if text.startswith("~"):
-        return Problem("spec.path", f"`{text}` begins with `~`, which means nothing in a spec", where,
-                       "write the path relative to this file", field)
+        return Problem(
+            "spec.path",
+            f"`{text}` begins with `~`, which means nothing in a spec",
+            where,
+            "write the path relative to this file",
+            field,
+        )
     if os.path.isabs(text):
-        return Problem("spec.path", f"`{text}` is an absolute path", where,
-                       "write it relative to this file; --allow-outside permits it", field)
+        return Problem(
+            "spec.path",
+            f"`{text}` is an absolute path",
+            where,
+            "write it relative to this file; --allow-outside permits it",
+            field,
+        )
     root = os.path.realpath(ground.root)
     reached = os.path.normpath(os.path.join(os.path.realpath(folder), text))
     if reached != root and not reached.startswith(root.rstrip(os.sep) + os.sep):
-        return Problem("spec.path", f"`{text}` leads out of the project", where,
-                       "keep files inside the project; --allow-outside permits it", field)
+        return Problem(
+            "spec.path",
+            f"`{text}` leads out of the project",
+            where,
+            "keep files inside the project; --allow-outside permits it",
+            field,
+        )
     return None
 
 

@@ -1,6 +1,7 @@
 """What pydantic found, said as a person would, at the place where it stands."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from embspec.measure.gate import number_text
 from embspec.spec.fields import homes, near
 from embspec.spec.sections import NAMED, VERSION, Spec
 from embspec.spec.shape import Shape, below, info, shape, spelled
-from embspec.spec.text import Node
+from embspec.spec.text import FLOAT, Node
 
 MOST = 20  # problems shown; more would bury the first ones
 BOUNDS = {
@@ -20,6 +21,7 @@ BOUNDS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
+NOISE = re.compile(r"[_, ]")  # what people put between the digits of a number
 SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -92,7 +94,10 @@ def gathered(found: Sequence[Problem]) -> list[Problem]:
     if len(order) <= MOST:
         return order
     rest = len(order) - MOST
-    return [*order[:MOST], Problem("spec.more", f"and {rest} more {'problem' if rest == 1 else 'problems'}", order[MOST].where)]
+    return [
+        *order[:MOST],
+        Problem("spec.more", f"and {rest} more {'problem' if rest == 1 else 'problems'}", order[MOST].where),
+    ]
 
 
 def text_for_numbers(error: ValidationError, root: Node) -> bool:
@@ -161,7 +166,9 @@ def _problem(detail: Any, root: Node) -> Problem:
         return Problem("spec.type", f"{label} is empty", at, f"it expects {spot.found.words()}", spot.path)
     if kind == "literal_error" and isinstance(spot.node.value, str) and not spot.found.hidden:
         return _choice(spot)
-    return Problem("spec.type", f"{label} expects {spot.found.words()}, found {_found(spot)}", at, _remedy(spot), spot.path)
+    return Problem(
+        "spec.type", f"{label} expects {spot.found.words()}, found {_found(spot)}", at, _remedy(spot), spot.path
+    )
 
 
 def _own(code: str, context: Any, spot: Spot) -> Problem:
@@ -191,7 +198,9 @@ def _missing(spot: Spot) -> Problem:
     about = info(sections[0], name).description
     if spot.path:
         # Where variants want different keys, naming one of them would be a guess.
-        free = len(spot.found.sections) > 1 and not all(name in section.model_fields for _, section in spot.found.sections)
+        free = len(spot.found.sections) > 1 and not all(
+            name in section.model_fields for _, section in spot.found.sections
+        )
         fix = f"it expects {spot.found.words()}" if free else f"add `{name}:` ({about})"
         return Problem("spec.missing", f"`{spot.path}` has no `{name}`", spot.node.key, fix, f"{spot.path}.{name}")
     fix = f"add `embspec: {VERSION}` as the first line" if name == "embspec" else f"add `{name}:` ({about})"
@@ -207,8 +216,13 @@ def _unknown(name: str, spot: Spot) -> Problem:
     if name not in here and name in spot.found.fields():
         chosen = [f"`{word}: {holder[word].raw}`" for word in ("kind", "strategy") if word in holder]
         beside = chosen[0] if chosen else " and ".join(f"`{word}`" for word in holder if word != name)
-        return Problem("spec.unknown-key", f"`{name}` does not go with {beside or 'the default'} {place}", key,
-                       _apart(spot, key), path)
+        return Problem(
+            "spec.unknown-key",
+            f"`{name}` does not go with {beside or 'the default'} {place}",
+            key,
+            _apart(spot, key),
+            path,
+        )
     best = near(name, [word for word in here if word not in holder]) or near(name, here)
     homes_of = [home for home in homes().get(name, ()) if home != path]
     further = near(name, homes())
@@ -227,6 +241,8 @@ def _unknown(name: str, spot: Spot) -> Problem:
 def _apart(spot: Spot, key: Where) -> str:
     # Two files of a chain chose two variants, and their keys were merged.
     others = [node.key for node in spot.node.value.values() if node.key.file != key.file]
+    if others and others[0].file.startswith("--set"):
+        return f"set the whole of it: --set '{spot.path}={{…}}'"
     if others:
         return f"{others[0]} chose another variant: write `unset: [{spot.path}]` there to begin anew"
     return "remove it"
@@ -258,22 +274,14 @@ def _remedy(spot: Spot) -> str:
     words = found.words()
     if isinstance(value, dict) and spot.path in NAMED:
         return "write a list: `- name: …` begins each item"
-    if isinstance(value, str) and ("number" in words) and _is_number(value):
-        return "remove the quotes"
+    if isinstance(value, str) and "number" in words and FLOAT.fullmatch(NOISE.sub("", value)):
+        return "remove the quotes" if spot.node.shift else f"write {NOISE.sub('', value)}"
     if isinstance(value, str) and "true or false" in words and value.lower() in SWITCHES:
         return f"write {SWITCHES[value.lower()]}"
-    if found.items is not None and not found.says and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+    if found.items is not None and spot.node.raw and not shape(found.items).sections and not isinstance(value, bool):
         return f"write [{spot.node.raw}]"
     if isinstance(value, bool) and found.plain == (str,):
         return "put it in quotes"
-    if value is None and not found.nullable:
-        return "write a value, or remove the key"
+    if value is None:
+        return "write its keys below it, or remove it" if found.sections else "write a value, or remove it"
     return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

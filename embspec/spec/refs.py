@@ -39,9 +39,15 @@ def _styles(tree: Node) -> list[Problem]:
         if node is None or not isinstance(node.value, str) or (node.value in names and node.value != name_of(source)):
             continue
         best = near(node.value, [name for name in names if name != name_of(source)])
-        found.append(Problem("spec.reference", f"style_examples names no other source of pairs: `{node.value}`", node.at,
-                             f"did you mean `{best}`?" if best else "name a source whose questions people wrote",
-                             f"pairs.{name_of(source)}.generate.style_examples"))
+        found.append(
+            Problem(
+                "spec.reference",
+                f"style_examples names no other source of pairs: `{node.value}`",
+                node.at,
+                f"did you mean `{best}`?" if best else "name a source whose questions people wrote",
+                f"pairs.{name_of(source)}.generate.style_examples",
+            )
+        )
     return found
 
 
@@ -52,11 +58,25 @@ def _systems(tree: Node) -> list[Problem]:
         first = str(node.value).split("+")[0]
         if first.startswith("run:") and first.removeprefix("run:") not in around.runs:
             best = near(first.removeprefix("run:"), around.runs)
-            found.append(Problem("spec.reference", f"eval.runs has no `{first.removeprefix('run:')}`", node.at,
-                                 f"did you mean `run:{best}`?" if best else "add it to eval.runs", "eval.systems"))
+            found.append(
+                Problem(
+                    "spec.reference",
+                    f"eval.runs has no `{first.removeprefix('run:')}`",
+                    node.at,
+                    f"did you mean `run:{best}`?" if best else "add it to eval.runs",
+                    "eval.systems",
+                )
+            )
         elif not around.model and first in ("base", "tuned", "hybrid") and not first.startswith(FREE):
-            found.append(Problem("spec.conflict", f"`{node.value}` needs a model, and the spec has none", node.at,
-                                 "add `model:`, or leave it out", "eval.systems"))
+            found.append(
+                Problem(
+                    "spec.conflict",
+                    f"`{node.value}` needs a model, and the spec has none",
+                    node.at,
+                    "add `model:`, or leave it out",
+                    "eval.systems",
+                )
+            )
     return found
 
 

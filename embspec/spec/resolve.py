@@ -25,7 +25,8 @@ def resolved(spec: Spec, gates: Mapping[str, Gate]) -> Spec:
     """The spec with nothing left to imply but what is `auto`."""
     model = _model(spec.model) if spec.model is not None else None
     pairs = [_source(source, len(spec.pairs) == 1) for source in spec.pairs]
-    return _with(spec, model=model, pairs=pairs, eval=_evaluation(spec.eval, gates, model is not None))
+    filled: Spec = _with(spec, model=model, pairs=pairs, eval=_evaluation(spec.eval, gates, model is not None))
+    return filled
 
 
 def _with(section: Any, **fields: Any) -> Any:

@@ -27,17 +27,17 @@ from embspec.spec.types import (
 class CorpusFields(Section):
     """Which field of a row is what."""
 
-    id: Text | None = Field(None, description="the document's id; null is _id or id")
-    text: Text | None = Field(None, description="the text; null is text")
-    title: Text | None = Field(None, description="the title; null is title")
-    document: Text | None = Field(None, description="the parent document of a chunk")
+    id: Text | None = Field(default=None, description="the document's id; null is _id or id")
+    text: Text | None = Field(default=None, description="the text; null is text")
+    title: Text | None = Field(default=None, description="the title; null is title")
+    document: Text | None = Field(default=None, description="the parent document of a chunk")
 
 
 class NoChunks(Section):
     """Each document is one text."""
 
     strategy: Literal["none", "structure", "sentences"] = Field(
-        "none", description="how documents are cut: not at all, by headings and paragraphs, or by sentences"
+        default="none", description="how documents are cut: not at all, by headings and paragraphs, or by sentences"
     )
 
 
@@ -58,15 +58,22 @@ class StructureChunks(Section):
     """Documents are cut by headings and paragraphs."""
 
     strategy: Literal["structure"] = Field(description="how documents are cut")
-    tokens: Count = Field(256, description="tokens of a chunk at most")
-    overlap: Natural = Field(32, description="tokens that a chunk shares with the one before")
-    context: Context = Field("none", description="what is put before a chunk: none, headings, or a command's answer")
+    tokens: Count = Field(default=256, description="tokens of a chunk at most")
+    overlap: Natural = Field(default=32, description="tokens that a chunk shares with the one before")
+    context: Context = Field(
+        default="none", description="what is put before a chunk: none, headings, or a command's answer"
+    )
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> StructureChunks:
         if self.overlap >= self.tokens:
-            raise wrong("spec.conflict", f"an overlap of {self.overlap} leaves nothing of {self.tokens} tokens",
-                        "make overlap smaller than tokens", at="overlap", also="tokens")
+            raise wrong(
+                "spec.conflict",
+                f"an overlap of {self.overlap} leaves nothing of {self.tokens} tokens",
+                "make overlap smaller than tokens",
+                at="overlap",
+                also="tokens",
+            )
         return self
 
 
@@ -74,7 +81,7 @@ class SentenceChunks(Section):
     """Documents are cut by sentences."""
 
     strategy: Literal["sentences"] = Field(description="how documents are cut")
-    n: Count = Field(5, description="sentences of a chunk")
+    n: Count = Field(default=5, description="sentences of a chunk")
 
 
 def _chunk_kind(value: Any) -> str:
@@ -96,8 +103,8 @@ Chunking = Annotated[
 class CorpusDedup(Section):
     """Grouping of duplicates; nothing is deleted."""
 
-    exact: Flag = Field(True, description="group documents with equal text")
-    near: Likeness | None = Field(0.9, description="group documents this alike; null is off")
+    exact: Flag = Field(default=True, description="group documents with equal text")
+    near: Likeness | None = Field(default=0.9, description="group documents this alike; null is off")
 
 
 class Corpus(Section):
@@ -105,70 +112,91 @@ class Corpus(Section):
 
     path: Paths = Field(description="globs of jsonl, csv, tsv, parquet, md, html, txt, rst, pdf or docx; a BEIR folder")
     fields: CorpusFields = Field(default_factory=CorpusFields, description="which field of a row is what")
-    metadata: Texts = Field([], description="fields kept with each document")
+    metadata: Texts = Field(default=[], description="fields kept with each document")
     chunking: Chunking = Field(
         default_factory=lambda: NoChunks(strategy="none"), description="how documents are cut into texts"
     )
     train_on: Literal["snapshot", "live"] = Field(
-        "snapshot", description="whether training sees the pinned snapshot or the live documents"
+        default="snapshot", description="whether training sees the pinned snapshot or the live documents"
     )
-    normalize: Literal["nfc", "none"] = Field("nfc", description="Unicode form of the texts")
+    normalize: Literal["nfc", "none"] = Field(default="nfc", description="Unicode form of the texts")
     dedup: CorpusDedup = Field(default_factory=CorpusDedup, description="grouping of duplicates")
-    max_truncated_fraction: Share = Field(0.02, description="a warning when more documents than this are cut short")
-    keep_raw: Flag = Field(False, description="keep the source files in the store too")
+    max_truncated_fraction: Share = Field(
+        default=0.02, description="a warning when more documents than this are cut short"
+    )
+    keep_raw: Flag = Field(default=False, description="keep the source files in the store too")
 
 
 class Teacher(Section):
     """Scores for the distillation losses."""
 
-    cross_encoder: Text | None = Field(None, description="id of the cross-encoder that scores the examples")
-    scores: Path | None = Field(None, description="a file of scores made elsewhere")
+    cross_encoder: Text | None = Field(default=None, description="id of the cross-encoder that scores the examples")
+    scores: Path | None = Field(default=None, description="a file of scores made elsewhere")
 
     @model_validator(mode="after")
     def _one(self) -> Teacher:
         if (self.cross_encoder is None) == (self.scores is None):
-            raise wrong("spec.conflict", "a teacher has either `cross_encoder` or `scores`", "write one of the two",
-                        at="cross_encoder", also="scores")
+            raise wrong(
+                "spec.conflict",
+                "a teacher has either `cross_encoder` or `scores`",
+                "write one of the two",
+                at="cross_encoder",
+                also="scores",
+            )
         return self
 
 
 class Labels(Section):
     """How doubtful pairs are found and judged."""
 
-    noise_score: Literal["auto", "cross_encoder", "bm25", "off"] = Field("auto", description="what scores a pair's doubt")
-    drop_below: Number | None = Field(None, description="training pairs that score lower are dropped")
-    review: Path | None = Field(None, description="what people decided about pairs")
-    teacher: Teacher | None = Field(None, description="scores for the distillation losses")
+    noise_score: Literal["auto", "cross_encoder", "bm25", "off"] = Field(
+        default="auto", description="what scores a pair's doubt"
+    )
+    drop_below: Number | None = Field(default=None, description="training pairs that score lower are dropped")
+    review: Path | None = Field(default=None, description="what people decided about pairs")
+    teacher: Teacher | None = Field(default=None, description="scores for the distillation losses")
 
 
 class MinQueries(Section):
     """Queries a split needs at least."""
 
-    test: Natural = Field(200, description="queries the test set needs at least")
-    validation: Natural = Field(100, description="queries validation needs at least")
+    test: Natural = Field(default=200, description="queries the test set needs at least")
+    validation: Natural = Field(default=100, description="queries validation needs at least")
 
 
 class Split(Section):
     """How pairs are divided into train, validation and test."""
 
     by: Literal["document", "group", "time", "given", "query"] = Field(
-        "document", description="what stays together; given takes the sources' roles, query is discouraged: it leaks"
+        default="document",
+        description="what stays together; given takes the sources' roles, query is discouraged: it leaks",
     )
-    on_leak: Literal["error", "report"] = Field("error", description="what a leak between train and test is")
-    near_duplicate_threshold: Likeness = Field(0.9, description="texts this alike never cross splits")
-    test: Annotated[float, Field(ge=0, lt=1), Says("a number")] = Field(0.15, description="share of the test set")
-    validation: Annotated[float, Field(ge=0, lt=1), Says("a number")] = Field(0.10, description="share of validation")
-    time_column: Text | None = Field(None, description="the pairs' field that by: time sorts by")
-    freeze: Flag = Field(True, description="pin the test queries: growth is reported, change is an error")
+    on_leak: Literal["error", "report"] = Field(default="error", description="what a leak between train and test is")
+    near_duplicate_threshold: Likeness = Field(default=0.9, description="texts this alike never cross splits")
+    test: Annotated[float, Field(ge=0, lt=1), Says("a number")] = Field(
+        default=0.15, description="share of the test set"
+    )
+    validation: Annotated[float, Field(ge=0, lt=1), Says("a number")] = Field(
+        default=0.10, description="share of validation"
+    )
+    time_column: Text | None = Field(default=None, description="the pairs' field that by: time sorts by")
+    freeze: Flag = Field(default=True, description="pin the test queries: growth is reported, change is an error")
     min_queries: MinQueries = Field(default_factory=MinQueries, description="queries a split needs at least")
 
     @model_validator(mode="after")
     def _fits(self) -> Split:
         if self.test + self.validation >= 1:
-            raise wrong("spec.conflict", f"test {self.test} and validation {self.validation} leave nothing to train on",
-                        "their sum has to be under 1", at="test", also="validation")
+            raise wrong(
+                "spec.conflict",
+                f"test {self.test} and validation {self.validation} leave nothing to train on",
+                "their sum has to be under 1",
+                at="test",
+                also="validation",
+            )
         if self.by == "time" and self.time_column is None:
-            raise wrong("spec.conflict", "by: time needs a time_column", "name the pairs' field that holds the time", at="by")
+            raise wrong(
+                "spec.conflict", "by: time needs a time_column", "name the pairs' field that holds the time", at="by"
+            )
         return self
 
 

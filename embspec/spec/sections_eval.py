@@ -72,16 +72,18 @@ class Bm25(Section):
     """The words' side of retrieval."""
 
     tokenizer: Literal["auto", "words", "identifiers", "char_bigrams", "simple"] = Field(
-        "auto", description="how texts become words; auto is chosen on validation"
+        default="auto", description="how texts become words; auto is chosen on validation"
     )
-    k1: Amount = Field(1.2, description="how soon a repeated word stops counting")
-    b: Share = Field(0.75, description="how much long documents are held back")
+    k1: Amount = Field(default=1.2, description="how soon a repeated word stops counting")
+    b: Share = Field(default=0.75, description="how much long documents are held back")
 
 
 class Fusion(Section):
     """How model and words are put together."""
 
-    method: Literal["auto", "none", "rrf", "weighted"] = Field("auto", description="auto is chosen on validation, never on test")
+    method: Literal["auto", "none", "rrf", "weighted"] = Field(
+        default="auto", description="auto is chosen on validation, never on test"
+    )
 
 
 class DifficultySlice(Section):
@@ -119,11 +121,11 @@ def _pair(item: Section) -> tuple[str, str]:
 class Statistics(Section):
     """How intervals are computed."""
 
-    test: Literal["paired_bootstrap"] = Field("paired_bootstrap", description="how two systems are compared")
+    test: Literal["paired_bootstrap"] = Field(default="paired_bootstrap", description="how two systems are compared")
     resamples: Annotated[Count, Field(ge=100, le=1_000_000), Says("a whole number")] = Field(
-        10000, description="times the queries are drawn again"
+        default=10000, description="times the queries are drawn again"
     )
-    cluster: Literal["document", "query"] = Field("document", description="what is drawn together")
+    cluster: Literal["document", "query"] = Field(default="document", description="what is drawn together")
 
 
 def _dims(value: Any) -> Any:
@@ -132,11 +134,16 @@ def _dims(value: Any) -> Any:
 
 
 DimList = Annotated[
-    list[Annotated[AutoText | Annotated[Count, Tag("|number")], Discriminator(kind_of), Says("`auto` or a whole number")]],
-    Field(min_length=1), AfterValidator(unique),
+    list[
+        Annotated[AutoText | Annotated[Count, Tag("|number")], Discriminator(kind_of), Says("`auto` or a whole number")]
+    ],
+    Field(min_length=1),
+    AfterValidator(unique),
 ]
 EvalDims = Annotated[
-    AutoText | Annotated[DimList, Tag("|list")], Discriminator(kind_of), BeforeValidator(_dims),
+    AutoText | Annotated[DimList, Tag("|list")],
+    Discriminator(kind_of),
+    BeforeValidator(_dims),
     Says("`auto` or a list of whole numbers"),
 ]
 Precision = Literal["float32", "int8", "binary"]
@@ -146,22 +153,26 @@ class Eval(Section):
     """What is measured."""
 
     metrics: Metrics = Field(
-        ["recall@5", "recall@10", "recall@100", "precision@5", "mrr@10", "ndcg@10"], description="metrics of the table"
+        default=["recall@5", "recall@10", "recall@100", "precision@5", "mrr@10", "ndcg@10"],
+        description="metrics of the table",
     )
-    dims: EvalDims = Field("auto", description="dimensions measured; auto is those of loss.matryoshka")
-    precisions: Annotated[list[Precision], Field(min_length=1), AfterValidator(unique), Says("a list of precisions")] = Field(
-        ["float32"], description="precisions measured"
+    dims: EvalDims = Field(default="auto", description="dimensions measured; auto is those of loss.matryoshka")
+    precisions: Annotated[
+        list[Precision], Field(min_length=1), AfterValidator(unique), Says("a list of precisions")
+    ] = Field(default=["float32"], description="precisions measured")
+    suites: dict[Name, Suite] = Field(
+        default={}, description="sets of queries by name; domain, the test split, is always there"
     )
-    suites: dict[Name, Suite] = Field({}, description="sets of queries by name; domain, the test split, is always there")
     systems: Systems | None = Field(
-        None, description="what is compared; null is base, bm25, hybrid, tuned, tuned+bm25, without a model bm25"
+        default=None,
+        description="what is compared; null is base, bm25, hybrid, tuned, tuned+bm25, without a model bm25",
     )
     bm25: Bm25 = Field(default_factory=Bm25, description="the words' side of retrieval")
     fusion: Fusion = Field(default_factory=Fusion, description="how model and words are put together")
-    reranker: Text | None = Field(None, description="id of the cross-encoder behind +rerank")
-    runs: dict[Name, Path] = Field({}, description="rankings made elsewhere, by name")
+    reranker: Text | None = Field(default=None, description="id of the cross-encoder behind +rerank")
+    runs: dict[Name, Path] = Field(default={}, description="rankings made elsewhere, by name")
     slices: Annotated[list[Slice], AfterValidator(_slice_text), Says("a list of slices")] = Field(
-        [], description="groups of queries shown apart"
+        default=[], description="groups of queries shown apart"
     )
     statistics: Statistics = Field(default_factory=Statistics, description="how intervals are computed")
 
@@ -169,35 +180,40 @@ class Eval(Section):
 class GateMapping(Section):
     """A gate as a mapping; the line says the same in fewer words."""
 
-    metric: Text | None = Field(None, description="a metric such as recall@10")
-    dim: Count | None = Field(None, description="dimensions judged; null is what ships")
-    precision: Precision | None = Field(None, description="precision judged; null is what ships")
-    suite: Text | None = Field(None, description="set of queries; null is domain")
-    system: Text | None = Field(None, description="system judged; null is what ships")
-    slice: Text | None = Field(None, description="group of queries, or any")
-    relative_to: Text | None = Field(None, description="what it is held against: base, full, float32, hybrid, bm25, locked …")
-    min: Number | None = Field(None, description="the least value")
-    max: Number | None = Field(None, description="the largest value")
-    min_gain: Amount | None = Field(None, description="the least gain over relative_to")
-    max_drop: Amount | None = Field(None, description="the largest loss against relative_to")
-    min_retention: Amount | None = Field(None, description="the least share of relative_to")
-    confidence: Number | None = Field(None, description="0.95 holds the bound of the interval to it; null the point")
-    on_inconclusive: Literal["warn", "fail"] | None = Field(None, description="what an open verdict means")
-    min_queries: Count | None = Field(None, description="smaller slices are not judged")
-    generalisation_gap: Number | None = Field(None, description="the largest gap between train and test")
-    onnx_cosine: Number | None = Field(None, description="the least likeness of ONNX and the model")
-    truncated_fraction: Number | None = Field(None, description="the largest share of documents cut short")
-    latency_p50_ms: Amount | None = Field(None, description="the largest median latency, measured here")
-    latency_p95_ms: Amount | None = Field(None, description="the largest 95th percentile of latency, measured here")
-    artifact_mb: Amount | None = Field(None, description="the largest size")
-    device: Text | None = Field(None, description="where latency is measured")
-    batch: Count | None = Field(None, description="queries at once when latency is measured")
+    metric: Text | None = Field(default=None, description="a metric such as recall@10")
+    dim: Count | None = Field(default=None, description="dimensions judged; null is what ships")
+    precision: Precision | None = Field(default=None, description="precision judged; null is what ships")
+    suite: Text | None = Field(default=None, description="set of queries; null is domain")
+    system: Text | None = Field(default=None, description="system judged; null is what ships")
+    slice: Text | None = Field(default=None, description="group of queries, or any")
+    relative_to: Text | None = Field(
+        default=None, description="what it is held against: base, full, float32, hybrid, bm25, locked …"
+    )
+    min: Number | None = Field(default=None, description="the least value")
+    max: Number | None = Field(default=None, description="the largest value")
+    min_gain: Amount | None = Field(default=None, description="the least gain over relative_to")
+    max_drop: Amount | None = Field(default=None, description="the largest loss against relative_to")
+    min_retention: Amount | None = Field(default=None, description="the least share of relative_to")
+    confidence: Number | None = Field(
+        default=None, description="0.95 holds the bound of the interval to it; null the point"
+    )
+    on_inconclusive: Literal["warn", "fail"] | None = Field(default=None, description="what an open verdict means")
+    min_queries: Count | None = Field(default=None, description="smaller slices are not judged")
+    generalisation_gap: Number | None = Field(default=None, description="the largest gap between train and test")
+    onnx_cosine: Number | None = Field(default=None, description="the least likeness of ONNX and the model")
+    truncated_fraction: Number | None = Field(default=None, description="the largest share of documents cut short")
+    latency_p50_ms: Amount | None = Field(default=None, description="the largest median latency, measured here")
+    latency_p95_ms: Amount | None = Field(
+        default=None, description="the largest 95th percentile of latency, measured here"
+    )
+    artifact_mb: Amount | None = Field(default=None, description="the largest size")
+    device: Text | None = Field(default=None, description="where latency is measured")
+    batch: Count | None = Field(default=None, description="queries at once when latency is measured")
 
 
 GateItem = Annotated[
     Annotated[Text, Tag("|text")]
-    | Annotated[dict[str, Any], Field(min_length=1), WithJsonSchema({"$ref": "#/$defs/GateMapping"}), Tag("|mapping")],
+    | Annotated[dict[str, Any], Field(min_length=1), WithJsonSchema({"$comment": "GateMapping"}), Tag("|mapping")],
     Discriminator(kind_of),
     Says("a gate: a line such as `recall@10 >= 0.8`, or a mapping"),
 ]
-

@@ -40,10 +40,10 @@ class StaticBase(Section):
 class ModelEndpoint(Section):
     """Where a closed model is asked for vectors that the files lack."""
 
-    kind: Literal["openai_compatible"] = Field("openai_compatible", description="the interface it speaks")
+    kind: Literal["openai_compatible"] = Field(default="openai_compatible", description="the interface it speaks")
     base_url: Endpoint = Field(description="its address, or env:NAME")
-    api_key: Env | None = Field(None, description="env:NAME of its key")
-    model: Text | None = Field(None, description="the model's name there")
+    api_key: Env | None = Field(default=None, description="env:NAME of its key")
+    model: Text | None = Field(default=None, description="the model's name there")
 
 
 class VectorFiles(Section):
@@ -51,7 +51,7 @@ class VectorFiles(Section):
 
     documents: Path = Field(description="safetensors file of the documents' vectors")
     queries: Path = Field(description="safetensors file of the queries' vectors")
-    endpoint: ModelEndpoint | None = Field(None, description="asked for what the files lack; answers are kept")
+    endpoint: ModelEndpoint | None = Field(default=None, description="asked for what the files lack; answers are kept")
 
 
 class VectorsBase(Section):
@@ -77,9 +77,11 @@ Base = Annotated[
 class Prompts(Section):
     """Texts put before every query and document."""
 
-    query: Annotated[str, Says("text")] | None = Field(None, description="put before a query; null is the model's own")
+    query: Annotated[str, Says("text")] | None = Field(
+        default=None, description="put before a query; null is the model's own"
+    )
     document: Annotated[str, Says("text")] | None = Field(
-        None, description="put before a document; null is the model's own"
+        default=None, description="put before a document; null is the model's own"
     )
 
 
@@ -99,46 +101,58 @@ Modules = Annotated[
 class Lora(Section):
     """Low-rank adapters, used with `method: lora`."""
 
-    r: Count = Field(16, description="rank")
-    lora_alpha: Count = Field(32, description="scale of the adapter")
-    lora_dropout: Annotated[float, Field(ge=0, lt=1), Says("a number")] = Field(0.05, description="dropout in the adapter")
-    target_modules: Modules = Field("auto", description="modules that get an adapter; auto is the attention's")
-    merge: Flag = Field(True, description="fold the adapter into the weights")
+    r: Count = Field(default=16, description="rank")
+    lora_alpha: Count = Field(default=32, description="scale of the adapter")
+    lora_dropout: Annotated[float, Field(ge=0, lt=1), Says("a number")] = Field(
+        default=0.05, description="dropout in the adapter"
+    )
+    target_modules: Modules = Field(default="auto", description="modules that get an adapter; auto is the attention's")
+    merge: Flag = Field(default=True, description="fold the adapter into the weights")
 
 
 class QueryAdapter(Section):
     """A map of query vectors alone, used with `method: query_adapter`: documents keep their vectors."""
 
-    kind: Literal["linear"] = Field("linear", description="shape of the adapter")
-    init: Literal["identity"] = Field("identity", description="where training begins")
-    bias: Flag = Field(False, description="add a constant vector")
+    kind: Literal["linear"] = Field(default="linear", description="shape of the adapter")
+    init: Literal["identity"] = Field(default="identity", description="where training begins")
+    bias: Flag = Field(default=False, description="add a constant vector")
 
 
 class Model(Section):
     """The embedding model; a spec without one is judged by BM25 alone."""
 
     base: Base = Field(description="hub id, ./folder, package:NAME/FOLDER, or a mapping: static or vectors")
-    revision: Text = Field("auto", description="revision on the hub; auto is resolved and pinned")
-    trust_remote_code: Flag = Field(False, description="run Python code that comes with the base")
-    max_seq_length: Count | None = Field(None, description="tokens read of a text; null is the model's own")
+    revision: Text = Field(default="auto", description="revision on the hub; auto is resolved and pinned")
+    trust_remote_code: Flag = Field(default=False, description="run Python code that comes with the base")
+    max_seq_length: Count | None = Field(default=None, description="tokens read of a text; null is the model's own")
     similarity_fn_name: Literal["cosine", "dot"] | None = Field(
-        None, description="how vectors are compared; null is the model's own"
+        default=None, description="how vectors are compared; null is the model's own"
     )
     prompts: Prompts = Field(default_factory=Prompts, description="texts put before every query and document")
     method: Literal["full", "lora", "query_adapter", "static"] | None = Field(
-        None, description="what is trained; null is static for a static base, else full"
+        default=None, description="what is trained; null is static for a static base, else full"
     )
     lora: Lora = Field(default_factory=Lora, description="adapters of method lora")
     query_adapter: QueryAdapter = Field(default_factory=QueryAdapter, description="the adapter of method query_adapter")
-    candidates: Names = Field([], description="other bases that advise compares")
+    candidates: Names = Field(default=[], description="other bases that advise compares")
 
     @model_validator(mode="after")
     def _method_fits(self) -> Model:
         static = isinstance(self.base, StaticBase)
         if static and self.method in ("full", "lora"):
-            raise wrong("spec.conflict", f"method {self.method} cannot train a static base", "write `method: static`",
-                        at="method", also="base")
+            raise wrong(
+                "spec.conflict",
+                f"method {self.method} cannot train a static base",
+                "write `method: static`",
+                at="method",
+                also="base",
+            )
         if not static and self.method == "static":
-            raise wrong("spec.conflict", "method static needs a static base",
-                        "write `method: full`, or a base with `static`", at="method", also="base")
+            raise wrong(
+                "spec.conflict",
+                "method static needs a static base",
+                "write `method: full`, or a base with `static`",
+                at="method",
+                also="base",
+            )
         return self

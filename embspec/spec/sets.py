@@ -34,7 +34,8 @@ def _apply(tree: Node, written: str) -> Node:
     if not sign or not path:
         raise _wrong(where, "`--set` expects FIELD=VALUE", "write --set split.test=0.2")
     if path in WORDING or path == "embspec" or path.startswith("gates."):
-        raise _wrong(where, f"`{path}` cannot be set from outside", "edit the spec, or set `gates` as a whole")
+        fix = "set `gates` as a whole" if path.startswith("gates.") else "write it into the spec"
+        raise _wrong(where, f"`{path}` cannot be set from outside", fix)
     if not fits(path):
         best = near_path(path)
         raise _wrong(where, f"`{path}` is no field of a spec", f"did you mean `{best}`?" if best else "")
@@ -45,7 +46,9 @@ def _wrong(where: Where, text: str, fix: str) -> EmbspecError:
     return EmbspecError(Problem("spec.set", text, where, fix))
 
 
-def _put(tree: Node, parts: Sequence[str], value: Node, where: Where, above: str, section: type[Section] | None) -> Node:
+def _put(
+    tree: Node, parts: Sequence[str], value: Node, where: Where, above: str, section: type[Section] | None
+) -> Node:
     """Lays `value` at `parts` below a mapping; lists that are not written yet begin with their defaults."""
     head, rest = parts[0], parts[1:]
     entries = dict(tree.value) if isinstance(tree.value, dict) else {}
@@ -65,9 +68,7 @@ def _put(tree: Node, parts: Sequence[str], value: Node, where: Where, above: str
     return tree._replace(value=entries)
 
 
-def _put_item(
-    node: Node, parts: Sequence[str], value: Node, where: Where, path: str, found: Shape
-) -> Node:
+def _put_item(node: Node, parts: Sequence[str], value: Node, where: Where, path: str, found: Shape) -> Node:
     items = list(node.value) if isinstance(node.value, list) else []
     if path in NAMED:
         names = [name_of(item) or "" for item in items]

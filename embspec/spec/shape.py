@@ -55,7 +55,9 @@ def listed(words: Any) -> str:
 
 def spelled(value: Any) -> str:
     """A scalar as YAML writes it."""
-    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
 
 
 @cache

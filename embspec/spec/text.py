@@ -30,16 +30,25 @@ CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 SAYINGS: tuple[tuple[str, str, str], ...] = (
     (r"found character '\\t'", "a tab stands where YAML allows only spaces", "indent with spaces"),
     (r"found character '(.)'", "a value cannot begin with `{0}`", "put the value in quotes"),
-    (r"found undefined alias '(.*)'", "the alias `*{0}` has no anchor `&{0}` before it",
-     "put the value in quotes if it only begins with a star"),
+    (
+        r"found undefined alias '(.*)'",
+        "the alias `*{0}` has no anchor `&{0}` before it",
+        "put the value in quotes if it only begins with a star",
+    ),
     (r"found duplicate anchor", "this anchor is written twice", "give each anchor its own name"),
-    (r"mapping values are not allowed", "a `:` stands where no key can be",
-     "put a text that contains `: ` in quotes, write a space after the key's `:`, and indent keys of one mapping alike"),
+    (
+        r"mapping values are not allowed",
+        "a `:` stands where no key can be",
+        "quote a text that contains `: `, write a space after a key's `:`, and indent the keys of one mapping alike",
+    ),
     (r"could not find expected ':'", "a key has no `:` after it", "write `key: value`"),
     (r"found unexpected end of stream", "a quote is opened and never closed", "close the quote"),
     (r"expected '(.)' or '([\]}])'", "a `{1}` or `{0}` is missing", "close what was opened, or separate the items"),
-    (r"expected <block end>", "this line's indentation fits nothing above it",
-     "indent the keys or items of one section alike"),
+    (
+        r"expected <block end>",
+        "this line's indentation fits nothing above it",
+        "indent the keys or items of one section alike",
+    ),
     (r"expected the node content", "a value is missing here", "write a value, or put the text in quotes"),
     (r"but found another document", "a second document begins here", "keep one spec in a file, without `---` lines"),
     (r"incompatible YAML document", "this file says it is another YAML than 1.2", "drop the `%YAML` line"),
@@ -67,15 +76,20 @@ class Node(NamedTuple):
 def decode(data: bytes, file: str) -> str:
     """The text of a spec file, which has to be UTF-8."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise fail("spec.encoding", "this file is UTF-16, a spec has to be UTF-8", Where(file, 1, 1),
-                   "save it as UTF-8")
+        raise fail(
+            "spec.encoding", "this file is UTF-16, a spec has to be UTF-8", Where(file, 1, 1), "save it as UTF-8"
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-        raise fail("spec.encoding", f"byte {error.start} (0x{data[error.start]:02x}) is not UTF-8",
-                   Where(file, before.count(b"\n") + 1, column), "save the file as UTF-8") from None
+        raise fail(
+            "spec.encoding",
+            f"byte {error.start} (0x{data[error.start]:02x}) is not UTF-8",
+            Where(file, before.count(b"\n") + 1, column),
+            "save the file as UTF-8",
+        ) from None
     return text.removeprefix("\ufeff")
 
 
@@ -83,12 +97,20 @@ def parse(text: str, file: str) -> Node:
     """The tree of a spec file; raises all that is wrong with its text at once."""
     marker = CONFLICT.search(text)
     if marker:
-        raise fail("spec.conflict-marker", "a merge conflict is still open here",
-                   Where(file, text.count("\n", 0, marker.start()) + 1, 1), "resolve it and remove the marker lines")
+        raise fail(
+            "spec.conflict-marker",
+            "a merge conflict is still open here",
+            Where(file, text.count("\n", 0, marker.start()) + 1, 1),
+            "resolve it and remove the marker lines",
+        )
     root = _compose(text, lambda line, column: Where(file, line, column))
     if root is None:
-        raise fail("spec.empty", "this spec is empty", Where(file, 1, 1),
-                   "begin with `embspec: 1`, or let `embspec init` write one")
+        raise fail(
+            "spec.empty",
+            "this spec is empty",
+            Where(file, 1, 1),
+            "begin with `embspec: 1`, or let `embspec init` write one",
+        )
     return root
 
 
@@ -138,8 +160,11 @@ def _syntax(error: MarkedYAMLError, where: _Place) -> EmbspecError:
             said, fix = words.format(*found.groups()), remedy
             break
     begun = error.context_mark
-    if begun is not None and mark is not None and begun.line != mark.line and "another document" not in problem:
-        said += f"; what it belongs to begins at line {begun.line + 1}"
+    if begun is not None and mark is not None and begun.line != mark.line:
+        if "end of stream" in problem or "stream end" in problem or "expected ':'" in problem:
+            mark = begun  # the end of the file is no help: the mistake is where it was opened
+        elif "expected ','" in problem:
+            said += f"; it was opened at line {begun.line + 1}"
     code = "spec.tab" if said.startswith("a tab") else "spec.syntax"
     return fail(code, said, where(mark) if mark is not None else None, fix)
 
@@ -175,7 +200,7 @@ class _Builder:
             return Node(self.mapping(node, inside), key, at)
         if isinstance(node, SequenceNode):
             return Node([self.node(item, self.where(item.start_mark), inside) for item in node.value], key, at)
-        return self.scalar(node, key, at)
+        return self.scalar(node, key, at) if isinstance(node, ScalarNode) else Node(None, key, at)
 
     def mapping(self, node: MappingNode, above: tuple[int, ...]) -> dict[str, Node]:
         """The entries of a mapping; a key that stands twice or is no word is a problem."""
@@ -185,12 +210,21 @@ class _Builder:
             if not isinstance(name, ScalarNode):
                 self.problems.append(Problem("spec.syntax", "a key has to be a word", at, "write `key: value`"))
             elif name.tag == CORE + "merge":
-                self.problems.append(Problem("spec.syntax", "merge keys (`<<`) are not read", at,
-                                             "write the keys out, or use `extends` to build on another spec"))
+                self.problems.append(
+                    Problem(
+                        "spec.syntax",
+                        "merge keys (`<<`) are not read",
+                        at,
+                        "write the keys out, or use `extends` to build on another spec",
+                    )
+                )
             elif name.value in entries:
                 first = entries[name.value].key
-                self.problems.append(Problem("spec.duplicate-key", f"`{name.value}` is already written at {first}", at,
-                                             "keep one of the two"))
+                self.problems.append(
+                    Problem(
+                        "spec.duplicate-key", f"`{name.value}` is already written at {first}", at, "keep one of the two"
+                    )
+                )
             else:
                 entries[str(name.value)] = self.node(value, at, above)
         return entries
@@ -198,6 +232,8 @@ class _Builder:
     def scalar(self, node: ScalarNode, key: Where, at: Where) -> Node:
         """A scalar as YAML 1.2's core schema reads it: `no` and dates are text."""
         raw = str(node.value)
+        if not raw and node.style is None:
+            return Node(None, key, key)  # nothing stands there, and its mark is already on the next line
         if node.style is not None or node.tag == CORE + "str":
             return Node(raw, key, at, raw, 1 if node.style in ("'", '"') else 0)
         if raw in WORDS:

@@ -18,7 +18,9 @@ CONDITIONS: dict[str, tuple[str, bool]] = {
 }
 NUMBER = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)"
 PLAIN = re.compile(rf"([a-z_]+)(?:\s*([<>=!]+)\s*{NUMBER})?")
-FALL = re.compile(rf"([a-z_]+@?\d*)\s+(?:on\s+([a-z0-9_-]+)\s*)?<\s*locked(?:\s*-\s*{NUMBER})?(?:\s*@\s*(\d+(?:\.\d+)?))?")
+FALL = re.compile(
+    rf"([a-z_]+@?\d*)\s+(?:on\s+([a-z0-9_-]+)\s*)?<\s*locked(?:\s*-\s*{NUMBER})?(?:\s*@\s*(\d+(?:\.\d+)?))?"
+)
 FORMS = "write `corpus_changed > 0.2`, `age_days > 180` or `recall@10 on fresh < locked - 0.03 @95`"
 
 

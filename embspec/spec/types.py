@@ -45,7 +45,7 @@ class Anchor:
 def wrong(code: str, text: str, fix: str = "", at: str = "", also: str = "") -> PydanticCustomError:
     """A problem found by a validator; `at` and `also` name fields of the section it concerns."""
     # The text goes in as a value: braces in it must not be read as a template.
-    return PydanticCustomError(code, "{text}", {"text": text, "fix": fix, "at": at, "also": also})  # type: ignore[arg-type]
+    return PydanticCustomError(code, "{text}", {"text": text, "fix": fix, "at": at, "also": also})
 
 
 def kind_of(value: Any) -> str:
@@ -92,15 +92,21 @@ def _own_loss(value: str) -> str:
 
 def _env(value: str) -> str:
     if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", value):
-        raise wrong("spec.secret", "a secret may not stand in a spec",
-                    "put it into an environment variable and write `env:NAME`")
+        raise wrong(
+            "spec.secret",
+            "a secret may not stand in a spec",
+            "put it into an environment variable and write `env:NAME`",
+        )
     return value
 
 
 def _no_password(value: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@\s]*:[^/@\s]*@", value):
-        raise wrong("spec.secret", "an address with a password may not stand in a spec",
-                    "put it into an environment variable and write `env:NAME`")
+        raise wrong(
+            "spec.secret",
+            "an address with a password may not stand in a spec",
+            "put it into an environment variable and write `env:NAME`",
+        )
     return value
 
 
@@ -163,16 +169,24 @@ Likeness = Annotated[float, Field(gt=0, le=1), Says("a number over 0, up to 1")]
 LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 Texts = Annotated[list[Text], AfterValidator(_unique)]
 Names = Annotated[list[Located], AfterValidator(_unique), Says("a list of text")]
-Paths = Annotated[list[Path], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_unique),
-                  WithJsonSchema(LISTED), Says("a path or a list of paths")]
+Paths = Annotated[
+    list[Path],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    AfterValidator(_unique),
+    WithJsonSchema(LISTED),
+    Says("a path or a list of paths"),
+]
 Metrics = Annotated[list[Metric], Field(min_length=1), AfterValidator(_unique), Says("a list of metrics")]
 Systems = Annotated[list[System], Field(min_length=1), AfterValidator(_unique), Says("a list of systems")]
 
 AutoText = Annotated[Literal["auto"], Tag("|text")]
-AutoCount = Annotated[AutoText | Annotated[Count, Tag("|number")], Discriminator(kind_of),
-                      Says("`auto` or a whole number")]
-AutoPositive = Annotated[AutoText | Annotated[Positive, Tag("|number")], Discriminator(kind_of),
-                         Says("`auto` or a number")]
+AutoCount = Annotated[
+    AutoText | Annotated[Count, Tag("|number")], Discriminator(kind_of), Says("`auto` or a whole number")
+]
+AutoPositive = Annotated[
+    AutoText | Annotated[Positive, Tag("|number")], Discriminator(kind_of), Says("`auto` or a number")
+]
 
 
 def unique(value: list[Any]) -> list[Any]:

@@ -29,6 +29,13 @@ def replace(path: str, data: bytes) -> None:
         sync_folder(folder)
 
 
+def ignored(folder: str) -> None:
+    """A folder that git leaves alone, whatever the project's own ignore file says."""
+    path = os.path.join(folder, ".gitignore")
+    if not os.path.exists(path):
+        replace(path, b"*\n")
+
+
 def sync_folder(folder: str) -> None:
     """Make a rename or link in `folder` last through a power cut."""
     handle = os.open(folder, os.O_RDONLY)

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from embspec.plan.canonical import canonical_json, short_hash
+from embspec.plan.canonical import short_hash
 from embspec.plan.values import Record
 from embspec.store.files import replace
 
@@ -18,7 +18,8 @@ def save(store: str, key: str, record: Record) -> None:
     """One file per result of a key; never rewritten."""
     path = os.path.join(_folder(store, key), short_hash(record.out) + ".json")
     if not os.path.exists(path):
-        replace(path, canonical_json(record._asdict()) + b"\n")
+        # In the order the stage gave: a block written from a record is the block that the run would write.
+        replace(path, json.dumps(record._asdict(), ensure_ascii=False).encode() + b"\n")
 
 
 def load(store: str, key: str) -> Sequence[Record]:

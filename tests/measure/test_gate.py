@@ -97,7 +97,9 @@ COMMON = {
     "system": st.none() | st.sampled_from(["base", "tuned+bm25+rerank", "run:x"]),
     "on_inconclusive": st.none() | st.sampled_from(["warn", "fail"]),
 }
-SLICES = st.just({}) | st.fixed_dictionaries({"slice": NAMES, "min_queries": st.none() | st.integers(1, 10**6)})
+SLICES: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries(
+    {"slice": NAMES, "min_queries": st.none() | st.integers(1, 10**6)}
+)
 BOUNDS = st.one_of(
     st.fixed_dictionaries({"number": AMOUNTS}),
     st.fixed_dictionaries({"ref": REFS, "offset": st.floats(-1, 1).map(lambda x: x + 0.0)}),

@@ -10,9 +10,9 @@ from embspec.stages.split.graph import Near
 from embspec.stages.split.rows import Documents, Query, owners, where
 
 KINDS = {
-    "query": "have the text of a training query",
-    "document": "share a positive document with train",
-    "near_duplicate": "have a text or a positive document that is a near-duplicate of one in train",
+    "query": "the text of a training query",
+    "document": "a positive document with train",
+    "near_duplicate": "a near-duplicate text or positive document with train",
 }
 EXAMPLES = 3
 
@@ -56,7 +56,7 @@ def leaking(leaks: Leaks) -> set[int]:
 
 def problems(leaks: Leaks, queries: Sequence[Query], tests: int) -> list[Problem]:
     """One error per kind of leak, with counts and examples."""
-    fix = "write `split: {by: document}`, or `on_leak: report` to have the leaking and the disjoint part scored apart"
+    fix = "split by document (`by: document`), or have the leaking part scored apart (`on_leak: report`)"
     errors = []
     for kind, found in leaks.items():
         if not found:
@@ -66,7 +66,8 @@ def problems(leaks: Leaks, queries: Sequence[Query], tests: int) -> list[Problem
             for at, other in list(found.items())[:EXAMPLES]
         ]
         more = f"\n  and {len(found) - EXAMPLES} more" if len(found) > EXAMPLES else ""
-        text = f"{len(found)} of {tests} test queries {KINDS[kind]}:{''.join(examples)}{more}"
+        verb = "shares" if len(found) == 1 else "share"
+        text = f"{len(found)} of {tests} test queries {verb} {KINDS[kind]}:{''.join(examples)}{more}"
         errors.append(Problem("input.leak", text, where(queries[next(iter(found))]), fix, "split.by"))
     return errors
 

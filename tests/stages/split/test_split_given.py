@@ -111,7 +111,7 @@ def test_equal_and_similar_texts_leak_through_each_other() -> None:
     world.sources["check"][2].append(row("t3", "c1"))
     with pytest.raises(EmbspecError) as error:
         run(world, split__by="given")
-    assert "3 of 3 test queries have a text or a positive document that is a near" in error.value.problems[0].text
+    assert "3 of 3 test queries share a near-duplicate text or positive document" in error.value.problems[0].text
 
 
 def test_all_kinds_are_said_at_once() -> None:
