@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -208,22 +209,13 @@ class Project:
             field = field.rpartition(".")[0]
         return problem._replace(where=self.spec.written[field]) if field and not problem.where else problem
 
-    def _placed(self) -> _Placed:
-        return _Placed(self)
-
-
-class _Placed:
-    """Errors that name a spec field get the place where it was written."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, EmbspecError):
-            raise EmbspecError(*map(self._project._place, error.problems)) from error.__cause__
+    @contextmanager
+    def _placed(self) -> Iterator[None]:
+        """Errors that name a spec field get the place where it was written."""
+        try:
+            yield
+        except EmbspecError as error:
+            raise EmbspecError(*map(self._place, error.problems)) from error.__cause__
 
 
 def verdict_exit(now: Plan, blocks: Mapping[str, Any]) -> int:

@@ -12,6 +12,11 @@ settings.register_profile("embspec", deadline=None, derandomize=True, max_exampl
 settings.load_profile("embspec")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What is pinned in files is written anew only when a person asks, and read in the review."""
+    parser.addoption("--pin", action="store_true", help="write expected transcripts, keys and bytes anew")
+
+
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store and a home of its own for every test, and no connection to anywhere."""

@@ -1,6 +1,7 @@
 """What the commands share: their spec argument, their options, how they print."""
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -21,26 +22,42 @@ F = TypeVar("F", bound=Callable[..., Any])
 MARKS = {CLEAN: "=", REUSE: "<", HELD: "#", "run": "+"}
 
 
-class Words(NamedTuple):
-    """A command's loose arguments: the spec, and what is left."""
+class Asked(NamedTuple):
+    """What every command about a spec is asked with."""
 
+    given: tuple[str, ...]
     spec: str | None
-    others: tuple[str, ...]
+    json: bool
+    quiet: bool
+    verbose: bool
+    allow_outside: bool
+
+    def words(self, most: int = 0, what: str = "a spec") -> tuple[str, ...]:
+        """The loose arguments that are not the spec."""
+        others = tuple(w for w in self.given if not w.endswith(SPEC_ENDINGS))
+        if len(others) > most:
+            raise fail("usage.arguments", f"`{others[most]}` is one too many", fix=f"expected {what}")
+        return others
+
+    def project(self, sets: Sequence[str] = ()) -> Project:
+        """The project; an argument that ends in .yaml or .yml is the spec, wherever it stands."""
+        specs = [w for w in self.given if w.endswith(SPEC_ENDINGS)] + ([self.spec] if self.spec else [])
+        if len(specs) > 1:
+            raise fail("usage.two-specs", f"two specs were named: {specs[0]} and {specs[1]}", fix="name one")
+        signal.signal(signal.SIGTERM, _stop)
+        return Project(specs[0] if specs else None, sets, allow_outside=self.allow_outside)
 
 
-def words(given: Sequence[str], spec: str | None, most: int, what: str) -> Words:
-    """An argument that ends in .yaml or .yml is the spec, wherever it stands."""
-    specs = [w for w in given if w.endswith(SPEC_ENDINGS)] + ([spec] if spec else [])
-    others = tuple(w for w in given if not w.endswith(SPEC_ENDINGS))
-    if len(specs) > 1:
-        raise fail("usage.two-specs", f"two specs were named: {specs[0]} and {specs[1]}", fix="name one")
-    if len(others) > most:
-        raise fail("usage.arguments", f"`{others[most]}` is one too many", fix=f"expected {what}")
-    return Words(specs[0] if specs else None, others)
+def spec_options(command: Callable[..., None]) -> Callable[..., None]:
+    """--spec, the loose arguments, and how much is said, handed to the command as one `Asked`."""
 
+    @functools.wraps(command)
+    def collected(
+        given: tuple[str, ...], spec: str | None, json_: bool, quiet: bool, verbose: bool, allow_outside: bool,
+        **rest: Any,
+    ) -> None:
+        command(Asked(given, spec, json_, quiet, verbose, allow_outside), **rest)
 
-def spec_options(command: F) -> F:
-    """--spec, the loose arguments, and how much is said."""
     for option in (
         click.argument("given", nargs=-1, metavar="[SPEC] [...]"),
         click.option("--spec", metavar="FILE", help="The spec; may be left out where there is only one."),
@@ -49,19 +66,13 @@ def spec_options(command: F) -> F:
         click.option("-v", "--verbose", is_flag=True, help="Say more."),
         click.option("--allow-outside", is_flag=True, help="Let paths of the spec leave the project."),
     ):
-        command = option(command)
-    return command
+        collected = option(collected)
+    return collected
 
 
 def set_option(command: F) -> F:
     """--set a.b=v"""
     return click.option("--set", "sets", multiple=True, metavar="A.B=V", help="Ask as if the spec said this.")(command)
-
-
-def project(found: Words, allow_outside: bool, sets: Sequence[str] = ()) -> Project:
-    """The project a command is about."""
-    signal.signal(signal.SIGTERM, _stop)
-    return Project(found.spec, sets, allow_outside=allow_outside)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from embspec.api import LockDiff
-from embspec.cli.common import project, put, spec_options, words
+from embspec.cli.common import Asked, put, spec_options
 from embspec.errors import OK
 from embspec.lock.diff import StageDiff
 
@@ -15,20 +15,17 @@ from embspec.lock.diff import StageDiff
 @click.command("diff")
 @spec_options
 @click.option("--md", is_flag=True, help="Markdown, for a pull request.")
-def command(
-    given: tuple[str, ...], spec: str | None, json_: bool, quiet: bool, verbose: bool, allow_outside: bool, md: bool,
-) -> None:
+def command(asked: Asked, md: bool) -> None:
     """Compare two locks, by git revision or file: parameters, data, metrics. Without names: HEAD and the work tree.
 
     Example: embspec diff main specs/handbook.yaml --md
     """
-    found = words(given, spec, 2, "two revisions or lock files, and a spec")
-    of = project(found, allow_outside)
-    diff = of.diff(*(found.others or ("HEAD",)))
-    if json_:
+    locks = asked.words(2, "two revisions or lock files, and a spec")
+    diff = asked.project().diff(*(locks or ("HEAD",)))
+    if asked.json:
         put({"exit": OK, **_json(diff)})
         return
-    lines = list(_lines(diff, verbose))
+    lines = list(_lines(diff, asked.verbose))
     if md:
         click.echo("\n".join(["```diff", *lines, "```"]) if lines else "The locks say the same.")
     else:
@@ -36,10 +33,15 @@ def command(
             click.echo(line)
 
 
+_PARTS = ("params", "pins", "outs", "stat")
+
+
 def _json(diff: LockDiff) -> dict[str, Any]:
     return {
-        "stages": [{"name": d.name, "state": d.state, **{k: [r._asdict() for r in getattr(d, k)]
-                                                         for k in ("params", "pins", "outs", "stat")}} for d in diff.stages],
+        "stages": [
+            {"name": d.name, "state": d.state, **{k: [r._asdict() for r in getattr(d, k)] for k in _PARTS}}
+            for d in diff.stages
+        ],
         "documents": diff.documents and dict(zip(("added", "removed", "changed"), diff.documents, strict=True)),
         "metrics": [c._asdict() for c in diff.metrics],
         "unknown": list(diff.unknown),

@@ -64,7 +64,8 @@ def _packages() -> Finding:
 
 def _git() -> Finding:
     path = shutil.which("git")
-    return Finding("git", path is not None, path or "not found", "" if path else "install git: past locks are read from it")
+    fix = "" if path else "install git: past locks are read from it"
+    return Finding("git", path is not None, path or "not found", fix)
 
 
 def _store() -> Finding:

@@ -43,8 +43,8 @@ def _bars() -> Iterator[Callable[[Event], None]]:
 
         def tell(event: Event) -> None:
             if event.what == "progress":
-                total = event.total or None
-                progress.update(task, description=escape(f"{event.stage}: {event.text}"), completed=event.done, total=total)
+                text = escape(f"{event.stage}: {event.text}")
+                progress.update(task, description=text, completed=event.done, total=event.total or None)
                 return
             if event.what == "start":
                 progress.reset(task, total=None, description=escape(event.stage))

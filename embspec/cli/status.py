@@ -4,7 +4,7 @@ from __future__ import annotations
 import click
 
 from embspec.api import verdict_exit
-from embspec.cli.common import MARKS, project, put, say, spec_options, words
+from embspec.cli.common import MARKS, Asked, put, say, spec_options
 from embspec.errors import OK, WORK
 from embspec.plan.words import gates, plan_json
 
@@ -12,23 +12,22 @@ from embspec.plan.words import gates, plan_json
 @click.command("status")
 @spec_options
 @click.option("--exit-code", is_flag=True, help="Exit 10 where there is work to do, 20 or 21 where the verdict is red.")
-def command(
-    given: tuple[str, ...], spec: str | None, json_: bool, quiet: bool, verbose: bool, allow_outside: bool, exit_code: bool,
-) -> None:
+def command(asked: Asked, exit_code: bool) -> None:
     """Say whether everything is up to date, what the lock says, and what has moved.
 
     Example: embspec status specs/handbook.yaml
     """
-    of = project(words(given, spec, 0, "a spec"), allow_outside)
+    asked.words()
+    of = asked.project()
     now, lock = of.plan(), of.lock
     work = now.work or now.dropped or now.lost
     code = (WORK if work else verdict_exit(now, lock.lock.blocks)) if exit_code else OK
-    if json_:
+    if asked.json:
         put(plan_json(of.at, now, lock.lock.blocks, code))
         raise click.exceptions.Exit(code)
     for step in now.steps:
         block = lock.lock.blocks.get(step.node.name)
-        stat = ", ".join(f"{k} {v}" for k, v in block.stat.items()) if block and verbose else ""
+        stat = ", ".join(f"{k} {v}" for k, v in block.stat.items()) if block and asked.verbose else ""
         click.echo(f"{MARKS[step.state]} {step.node.name:<16} {step.state}" + (f"  {stat}" if stat else ""))
         for text in filter(None, [step.note, of.other_environment(step.node, block) if block else ""]):
             click.echo(f"    {text}")
@@ -40,5 +39,5 @@ def command(
                + (f", the verdict is {now.verdict}" if now.verdict else ""))
     far = of.drift(now)
     if far:
-        say(f"{of.at.name}: {far}", quiet)
+        say(f"{of.at.name}: {far}", asked.quiet)
     raise click.exceptions.Exit(code)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from embspec.errors import EmbspecError, Where, fail
+from embspec.errors import EmbspecError, Problem, Where, fail
 from embspec.plan.canonical import quoted, scalar
 from embspec.plan.values import Block
 
@@ -118,9 +118,8 @@ def _block(tree: _Tree, file: str, unknown: list[Where]) -> Block:
 def write(lock: Lock, order: Sequence[str]) -> str:
     """The lock's canonical text: blocks in street order, then the environments they name."""
     if lock.unknown:
-        raise EmbspecError(*(
-            fail("lock.unknown", "this line was written by a newer embspec; this one reads the lock but must not write it",
-                 where, "use the newer embspec").problems[0] for where in lock.unknown))
+        text = "this line was written by a newer embspec; this one reads the lock but must not write it"
+        raise EmbspecError(*(Problem("lock.unknown", text, where, "use the newer embspec") for where in lock.unknown))
     parts = [_render(name, _lines(lock.blocks[name])) for name in order if name in lock.blocks]
     used = {b.env for b in lock.blocks.values()}
     parts += [_render(name, [f"  {_key(k)}: {v}" for k, v in lock.envs[name].items()])

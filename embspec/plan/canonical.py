@@ -9,7 +9,7 @@ from typing import Any
 import xxhash
 
 # Read back as itself by a YAML 1.2 reader when left unquoted; anything else is written as JSON.
-_PLAIN = re.compile(r"[A-Za-z0-9_./+(<>=~^$;\\-][^\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff\u2028\u2029\ufffe\uffff]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./+(<=~^$;\\-][^\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff\u2028\u2029\ufffe\uffff]*")
 _NOT_TEXT = re.compile(
     r"(?i)null|~|true|false|=|<<|\.{3}|[-+]?\.inf|\.nan|0[box][0-9a-f_]+|[-+]?0[box][0-9a-f_]+|"
     r"[-+]?(\d[\d_]*)?\.?[\d_]*(e[-+]?\d*)?|[-+]?\d[\d_]*(:\d+)+(\.[\d_]*)?|\d{4}-\d\d?-\d\d?.*"
@@ -52,7 +52,7 @@ def plain(text: str) -> Any:
     if text == "[]":
         return []
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=str)  # NaN is a word here, as it is to a YAML reader
     except ValueError:
         return text
 

@@ -181,8 +181,8 @@ def _recorded(step: Step, table: _Table) -> Step:
     for record in table.world.records(step.key):
         if record.ingredients == step.named:
             clean = not step.node.stage.locked
-            why = () if clean else step.why
-            return step._replace(state=CLEAN if clean else REUSE, why=why, stale=not clean, out=record.out, record=record)
+            step = step._replace(out=record.out, record=record)
+            return step._replace(state=CLEAN, why=(), stale=False) if clean else step._replace(state=REUSE)
     return step if step.node.stage.locked else step._replace(stale=False)
 
 
@@ -296,9 +296,23 @@ def _demand(steps: list[Step], table: _Table, verdict: str) -> list[tuple[str, s
                 lost.append((role, table.known[role]))
         elif step.state in (CLEAN, REUSE):
             reason = Reason("store", digest_of(step.out[artefact]), "missing")
-            steps[at[name]] = step._replace(state=RUN, why=(*step.why, reason), maybe=False)
+            steps[at[name]] = _again(step, reason, table)
             wanted += _opens(step, table)
     return lost
+
+
+def _again(step: Step, reason: Reason, table: _Table) -> Step:
+    """A settled stage that runs because its bytes are gone: by today's recipes, whatever the lock was built with."""
+    step = step._replace(state=RUN, why=(*step.why, reason), maybe=False, record=None)
+    if not step.note:
+        return step
+    stage = step.node.stage
+    uses = {u: str(table.recipes.shared[u]) for u in stage.uses}
+    kept = {k: v for k, v in step.named.items() if k != "recipe" and not k.startswith("uses ")}
+    named = {**kept, "recipe": str(stage.recipe), **{f"uses {u}": n for u, n in uses.items()}}
+    older = why(step.named, named)
+    return step._replace(named=named, key=key(named), recipe=str(stage.recipe), uses=uses, why=step.why + older,
+                         stale=True, note="")
 
 
 def _opens(step: Step, table: _Table) -> list[str]:

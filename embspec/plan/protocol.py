@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path  # for types alone: it costs the no-op 3 ms
 
 Params = Mapping[str, Any]
 """Resolved parameters under their full spec path: scalars and lists of scalars."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from embspec.plan.canonical import plain
-from embspec.plan.plan import CLEAN, Plan, Step
+from embspec.plan.keys import Reason
+from embspec.plan.plan import CLEAN, RUN, Plan, Step
 from embspec.plan.values import Block, digest_of
 
 
@@ -63,14 +64,23 @@ def drift(plan: Plan, text: Callable[[str], str | None]) -> Drift | None:
 
 def moved(before: str, after: str) -> tuple[int, int, int]:
     """Rows added, removed and changed between two manifests, one `id<TAB>digest` a line."""
-    old, new = (dict(line.split("\t", 1) for line in text.splitlines()) for text in (before, after))
-    return len(new.keys() - old.keys()), len(old.keys() - new.keys()), sum(old[i] != new[i] for i in old.keys() & new.keys())
+    old, new = (dict(line.split("\t", 1) for line in text.split("\n")[:-1]) for text in (before, after))
+    changed = sum(old[i] != new[i] for i in old.keys() & new.keys())
+    return len(new.keys() - old.keys()), len(old.keys() - new.keys()), changed
+
+
+class Did(NamedTuple):
+    """What a build did with a stage on the way to a clean plan."""
+
+    state: str
+    why: tuple[Reason, ...]
+    seconds: float | None
+    counts: Mapping[str, int]
 
 
 def plan_json(
     at: Shown, plan: Plan, blocks: Mapping[str, Block], exit: int,
-    done: Mapping[str, tuple[str, float, Mapping[str, int]]] | None = None,
-    expected: Mapping[str, float] | None = None,
+    done: Mapping[str, Did] | None = None, expected: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """The machine form of plan, build and status; `done` is what a build did on the way."""
     return {
@@ -83,14 +93,15 @@ def plan_json(
     }
 
 
-def _stage(step: Step, done: tuple[str, float, Mapping[str, int]] | None, expected: Mapping[str, float]) -> dict[str, Any]:
-    state, seconds, counts = done or (step.state, expected.get(step.node.name) if step.state == "run" else 0.0, {})
+def _stage(step: Step, done: Did | None, expected: Mapping[str, float]) -> dict[str, Any]:
+    seconds = expected.get(step.node.name) if step.state == RUN else 0.0
+    did = done or Did(step.state, step.why, seconds, {})
     return {
         "name": step.node.name,
-        "state": state,
-        "why": [reason._asdict() for reason in step.why],
-        "seconds": None if seconds is None else round(seconds, 3),
-        "counts": {"encoded": 0, "calls": 0, "rows": 0, "files_read": 0, **counts},
+        "state": did.state,
+        "why": [reason._asdict() for reason in did.why],
+        "seconds": None if did.seconds is None else round(did.seconds, 3),
+        "counts": {"encoded": 0, "calls": 0, "rows": 0, "files_read": 0, **did.counts},
     }
 
 

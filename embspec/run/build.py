@@ -12,7 +12,7 @@ from embspec.lock.text import Lock
 from embspec.plan.nodes import Node
 from embspec.plan.plan import RUN, Plan, Recipes, Step, plan
 from embspec.plan.protocol import Progress
-from embspec.plan.values import Block, Wish, digest_of
+from embspec.plan.values import Block, Wish
 from embspec.run import locked
 from embspec.run.environment import env_id
 from embspec.run.publish import publish
@@ -53,7 +53,6 @@ class Job(NamedTuple):
 class Done(NamedTuple):
     """One stage that this build touched."""
 
-    state: str
     step: Step
     seconds: float
     counts: Mapping[str, int]
@@ -70,7 +69,8 @@ class Outcome(NamedTuple):
 def build(job: Job) -> Outcome:
     """Build under the spec's own lock file, so that two builds of one spec make nothing twice."""
     path = os.path.join(job.world.at.state, f"{job.world.at.name}.build.flock")
-    with locked.held(path, job.order.wait, lambda: job.tell(Event("", "wait", "another build of this spec is running"))):
+    waiting = Event("", "wait", "another build of this spec is running")
+    with locked.held(path, job.order.wait, lambda: job.tell(waiting)):
         return _build(job)
 
 
@@ -142,7 +142,7 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
         lock = _update(step, ran, lock, job)
     seconds = time.monotonic() - start
     job.tell(Event(name, "done" if step.state == RUN else "reuse", _stat(ran.block)))
-    return lock, Done(step.state, step, seconds, ran.counts)
+    return lock, Done(step, seconds, ran.counts)
 
 
 def _reasons(step: Step) -> str:
@@ -169,8 +169,9 @@ def _run(step: Step, now: Plan, job: Job) -> Ran:
     except Exception as error:
         path = log_path(state, name)
         replace(path, traceback.format_exc().encode())
-        raise fail("stage.failed", f"stage {name} failed: {type(error).__name__}: {error}",
-                   Where(os.path.relpath(path)), "the whole story is in that file; what was finished is kept") from error
+        text = f"stage {name} failed: {type(error).__name__}: {error}"
+        fix = "the whole story is in that file; what was finished is kept"
+        raise fail("stage.failed", text, Where(os.path.relpath(path)), fix) from error
 
 
 def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:
@@ -180,21 +181,25 @@ def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:
         return lock
     if job.order.locked:
         raise _differs(name, block, old)
-    if old and old.key == block.key and old.out != block.out:
-        job.tell(Event(name, "note", f"other bytes under the same key: built by {old.env}, now {block.env}; "
-                                     "`git checkout` of the lock brings the old ones back"))
+    if old and old.key == block.key:
+        back = f"`git checkout {job.world.at.shown(job.world.at.lock)}` takes the old back"
+        text = f"other bytes under the same key: built in {old.env}, now in {block.env}; {back}"
+        job.tell(Event(name, "note", text))
     envs = {env_id(ran.env): ran.env} if ran.env else {}
     return _save(job, lambda blocks: {**blocks, name: block}, envs)
 
 
 def _differs(name: str, block: Block, old: Block | None) -> EmbspecError:
-    outs = old.out if old else {}
+    """`--locked`: what was built again is not what the lock says."""
+    then = {**old.out, **old.pin} if old else {}
     return EmbspecError(*(
-        Problem("differs.artefact", f"{name}/{a} was built again as {digest_of(d)}, the lock says {outs.get(a, '(none)')}",
+        Problem("differs.artefact", f"{name}/{part}: {text} when built again, the lock says {then.get(part)}",
                 fix="out/ is untouched; build without --locked to take the new bytes")
-        for a, d in block.out.items() if outs.get(a) != d)) if block.out != outs else fail(
-            "lock-stale.stage", f"{name}: {block.pin} is not what the lock pins", fix="run `embspec build`")
+        for part, text in {**block.out, **block.pin}.items() if then.get(part) != text))
 
 
-def _save(job: Job, change: Callable[[Mapping[str, Block]], Mapping[str, Block]], envs: Mapping[str, Mapping[str, str]]) -> Lock:
+_Blocks = Mapping[str, Block]
+
+
+def _save(job: Job, change: Callable[[_Blocks], _Blocks], envs: Mapping[str, Mapping[str, str]]) -> Lock:
     return locked.save(job.world.at, [n.name for n in job.nodes], change, envs)

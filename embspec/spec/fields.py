@@ -51,7 +51,7 @@ def _field(path: str, found: Shape, record: FieldInfo) -> Iterator[Field]:
     text = record.description or ""
     inner = shape(found.items) if found.items is not None else None
     if path == "gates":
-        yield Field("gates.{line}", found.words(), REQUIRED, (), text)
+        yield Field("gates.{line}", "a gate such as `recall@10 >= 0.8`", REQUIRED, (), text)
     elif found.entries is not None:
         held = shape(found.entries)
         yield from _variants(f"{path}.{{key}}", held)

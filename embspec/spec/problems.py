@@ -282,6 +282,9 @@ def _remedy(spot: Spot) -> str:
         return f"write [{spot.node.raw}]"
     if isinstance(value, bool) and found.plain == (str,):
         return "put it in quotes"
+    if found.sections and not isinstance(value, (dict, list)) and len(found.sections) == 1 and value is not None:
+        keys = list(found.fields())
+        return f"its keys are {', '.join(keys[:6])}{' …' if len(keys) > 6 else ''}"
     if value is None:
         return "write its keys below it, or remove it" if found.sections else "write a value, or remove it"
     return ""

@@ -14,6 +14,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # A spec that extends another may leave out whatever the other writes: only what makes an item itself is required.
 ITEMS = ("Pairs", "Sink", "DenseMiner", "Bm25Miner", "HybridMiner", "RandomMiner", "FileMiner")
 ITEM_KEYS = ("name", "kind")
+WORDS = {
+    "oneOf": "anyOf",  # variants overlap where a key is left to its default
+    "ge": "minimum",  # bounds of a field that is made ready before it is checked
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
 GATE = {"$comment": "GateMapping"}  # stands for gates' mapping, which the sections leave to the gate language
 
 
@@ -44,12 +51,12 @@ def _needs(key: str) -> dict[str, Any]:
 
 
 def _tidy(value: Any) -> Any:
-    """Without the titles pydantic makes up; variants overlap where one key is left to its default, so any may fit."""
+    """Without the titles pydantic makes up, and in the words of JSON Schema."""
     if value == GATE:
         return {"$ref": "#/$defs/GateMapping"}
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if key != "title" or not isinstance(item, str)}
-        return {"anyOf" if key == "oneOf" else key: _tidy(item) for key, item in kept.items()}
+        return {WORDS.get(key, key): _tidy(item) for key, item in kept.items()}
     return [_tidy(item) for item in value] if isinstance(value, list) else value
 
 

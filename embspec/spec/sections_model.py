@@ -14,6 +14,7 @@ from embspec.spec.types import (
     Flag,
     Located,
     Names,
+    Packed,
     Path,
     Says,
     Section,
@@ -27,8 +28,8 @@ from embspec.spec.types import (
 class StaticFiles(Section):
     """A table of token vectors and its tokenizer."""
 
-    weights: Located = Field(description="safetensors file of the token vectors, or package:NAME/FILE")
-    tokenizer: Located = Field(description="tokenizer file, or package:NAME/FILE")
+    weights: Packed = Field(description="safetensors file of the token vectors, or package:NAME/FILE")
+    tokenizer: Packed = Field(description="tokenizer file, or package:NAME/FILE")
 
 
 class StaticBase(Section):

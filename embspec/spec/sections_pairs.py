@@ -39,7 +39,6 @@ PAIR_FIELDS = (
     "group",
     "session",
     "weight",
-    "time",
 )
 
 

@@ -162,15 +162,16 @@ AutoDims = Annotated[
 ]
 
 
+Weights = Annotated[list[Amount], Field(min_length=1), Says("a list of numbers")]
+
+
 class Matryoshka(Section):
     """Trains the first dimensions to serve alone."""
 
     dims: AutoDims = Field(
         default="auto", description="dimensions that serve alone; auto is full, half, a quarter … down to 64"
     )
-    weights: Annotated[list[Amount], Field(min_length=1)] | None = Field(
-        default=None, description="weights of the dims; null is equal"
-    )
+    weights: Weights | None = Field(default=None, description="weights of the dims; null is equal")
     n_dims_per_step: Int = Field(default=-1, description="dims drawn for each step; -1 is all")
 
     @model_validator(mode="after")

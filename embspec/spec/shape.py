@@ -1,6 +1,7 @@
 """What the sections' types say, as plain facts: for messages, for paths, and for the list of all fields."""
 from __future__ import annotations
 
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -36,15 +37,21 @@ class Shape(NamedTuple):
 
     def words(self) -> str:
         """What is expected here, in words."""
-        parts = [self.says] if self.says else []
-        if not parts:
-            parts += [listed(self.choices)] if self.choices else []
-            parts += [PLAIN[kind] for kind in self.plain if kind in PLAIN]
-            parts += ["a mapping"] if self.sections or self.entries is not None else []
-            if self.items is not None:
-                inner = shape(self.items)
-                parts.append("a list of mappings" if inner.sections else f"a list of {inner.words()}")
-        return " or ".join([*parts, *(["null"] if self.nullable else [])])
+        said = self.says or self._parts()
+        if not self.nullable:
+            return said
+        if not self.says and self.choices and not self.plain and not self.sections:
+            return listed((*self.choices, None))
+        return f"{said}, or null" if re.search(r",| or ", said) else f"{said} or null"
+
+    def _parts(self) -> str:
+        parts = [listed(self.choices)] if self.choices else []
+        parts += [PLAIN[kind] for kind in self.plain if kind in PLAIN]
+        parts += ["a mapping"] if self.sections or self.entries is not None else []
+        if self.items is not None:
+            inner = shape(self.items)
+            parts.append("a list of mappings" if inner.sections else f"a list of {inner.words()}")
+        return " or ".join(parts)
 
 
 def listed(words: Any) -> str:

@@ -58,7 +58,7 @@ def kind_of(value: Any) -> str:
         return "|flag"
     if isinstance(value, (int, float)):
         return "|number"
-    return "|section" if isinstance(value, Section) else "|text"
+    return "|text"
 
 
 def only_key(value: Any) -> str:
@@ -84,6 +84,10 @@ def _unique(value: list[Any]) -> list[Any]:
 
 def _rooted(value: str) -> str:
     return PathText(value) if value.startswith(("./", "../", "/", "~")) or value in (".", "..") else value
+
+
+def _file(value: str) -> str:
+    return value if value.startswith("package:") else PathText(value)
 
 
 def _own_loss(value: str) -> str:
@@ -147,6 +151,7 @@ Name = Annotated[str, AfterValidator(_name), Says("a name of a-z, 0-9, `_` and `
 Path = Annotated[str, Field(min_length=1), AfterValidator(PathText), Anchor(PathText), Says("a path")]
 Located = Annotated[str, Field(min_length=1), AfterValidator(_rooted), Anchor(_rooted), Says("text")]
 """A hub id, `package:…`, or a path where it begins with `./` or `../`."""
+Packed = Annotated[str, Field(min_length=1), AfterValidator(_file), Anchor(_file), Says("a path or `package:NAME/FILE`")]
 LossName = Annotated[str, Field(min_length=1), AfterValidator(_own_loss), Anchor(_own_loss), Says("the name of a loss")]
 Env = Annotated[str, AfterValidator(_env), Says("`env:NAME`"), Hidden()]
 Endpoint = Annotated[str, Field(min_length=1), AfterValidator(_no_password), Says("an address or `env:NAME`"), Hidden()]

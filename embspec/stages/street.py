@@ -126,7 +126,14 @@ STREET: tuple[Stage, ...] = (
     Stage(
         name="evaluate",
         recipe=1,
-        params=("corpus.dedup.exact", "eval.metrics", "eval.suites.*.split", "eval.systems", "eval.bm25.k1", "eval.bm25.b"),
+        params=(
+            "corpus.dedup.exact",
+            "eval.metrics",
+            "eval.suites.*.split",
+            "eval.systems",
+            "eval.bm25.k1",
+            "eval.bm25.b",
+        ),
         needs=lambda params, names: (
             "split/test.jsonl",
             "snapshot/documents.jsonl",

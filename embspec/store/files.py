@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC, EROFS
@@ -15,18 +14,29 @@ def replace(path: str, data: bytes) -> None:
     folder = os.path.dirname(path)
     with disk(path):
         os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".embspec-")
+        handle, fresh = temporary(folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            os.replace(fresh, path)
         except BaseException:
-            os.unlink(temporary)
+            os.unlink(fresh)
             raise
         sync_folder(folder)
+
+
+def temporary(folder: str) -> tuple[int, str]:
+    """A new file in `folder`, open for writing; `tempfile` would bring random, shutil and lzma into the no-op."""
+    path = os.path.join(folder, f".embspec-{unique()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), path
+
+
+def unique() -> str:
+    """A name that no other process takes; it starts with this one's id, so that a dead one's files are known."""
+    return f"{os.getpid()}-{os.urandom(6).hex()}"
 
 
 def ignored(folder: str) -> None:

@@ -6,11 +6,13 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
-from embspec.errors import fail
+from embspec.errors import Where, fail
 from embspec.store.objects import listing
+
+_GLOB = re.compile(r"[*?\[]")
 
 
 class Found(NamedTuple):
@@ -29,8 +31,7 @@ def find(folder: str, globs: Sequence[str]) -> list[Found]:
     for glob in globs:
         anchor, pattern = _split(glob)
         base = os.path.normpath(os.path.join(folder, anchor))
-        for name, path, info in _match(base, pattern):
-            found[name] = Found(name, path, info.st_size, info.st_mtime_ns, info.st_ino)
+        found.update((each.name, each) for each in _match(base, os.path.normpath(pattern)))
     return [found[name] for name in sorted(found)]
 
 
@@ -40,24 +41,17 @@ def _split(glob: str) -> tuple[str, str]:
     return (anchor, pattern) if mark else ("", glob)
 
 
-def _match(base: str, pattern: str) -> Iterator[tuple[str, str, os.stat_result]]:
-    pattern = os.path.normpath(pattern)
+def _match(base: str, pattern: str) -> list[Found]:
     parts = pattern.split("/")
-    fixed = 0
-    while fixed < len(parts) - 1 and not re.search(r"[*?\[]", parts[fixed]):
-        fixed += 1
-    head = "/".join(parts[:fixed])
-    if fixed == len(parts) - 1 and not re.search(r"[*?\[]", parts[-1]):
+    fixed = next((i for i, part in enumerate(parts) if _GLOB.search(part)), len(parts))
+    if fixed == len(parts):
         path = os.path.join(base, pattern)
-        if os.path.isfile(path):
-            yield pattern, path, os.stat(path)
-        return
-    test = re.compile(_regex(parts[fixed:])).fullmatch
+        return [_found(pattern, path, os.stat(path))] if os.path.isfile(path) else []
+    head = "".join(part + "/" for part in parts[:fixed])
     deep = len(parts) - fixed if "**" not in parts else 0
-    prefix = head + "/" if head else ""
-    for name, path, info in _walk(os.path.join(base, head), "", deep):
-        if test(name):
-            yield prefix + name, path, info
+    found: list[Found] = []
+    _walk(os.path.normpath(os.path.join(base, head)), head, deep, re.compile(_regex(parts)).fullmatch, found)
+    return found
 
 
 def _regex(parts: Sequence[str]) -> str:
@@ -72,25 +66,47 @@ def _regex(parts: Sequence[str]) -> str:
     return "".join(words)
 
 
-def _walk(folder: str, prefix: str, deep: int) -> Iterator[tuple[str, str, os.stat_result]]:
+def _walk(folder: str, prefix: str, deep: int, test: Callable[[str], object], found: list[Found]) -> None:
+    """Add the files below a folder whose name passes; `deep` 0 goes all the way down."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda e: e.name)
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda e: e.name)
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
         if entry.name[0] == ".":
             continue
+        name = prefix + entry.name
         if entry.is_dir(follow_symlinks=False):
             if deep != 1:
-                yield from _walk(entry.path, f"{prefix}{entry.name}/", max(deep - 1, 0))
-            continue
-        try:
-            info = entry.stat()
-        except FileNotFoundError:
-            raise fail("input.dangling-link", f"`{entry.path}` points to nothing",
-                       fix="remove the link, or restore what it points to") from None
-        if stat.S_ISREG(info.st_mode):
-            yield prefix + entry.name, entry.path, info
+                _walk(entry.path, name + "/", max(deep - 1, 0), test, found)
+        elif test(name):
+            info = _stat(entry)
+            if stat.S_ISREG(info.st_mode):
+                found.append(_found(name, entry.path, info))
+
+
+def _found(name: str, path: str, info: os.stat_result) -> Found:
+    if not name.isascii():
+        _utf8(name)
+    return Found(name, path, info.st_size, info.st_mtime_ns, info.st_ino)
+
+
+def _utf8(name: str) -> None:
+    """A name becomes an id and a line of text, so it has to be text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise fail("input.file-name", "the name of this file is not UTF-8", Where(shown), "rename it") from None
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result:
+    try:
+        return entry.stat()
+    except FileNotFoundError:
+        raise fail("input.dangling-link", f"`{entry.path}` points to nothing",
+                   fix="remove the link, or restore what it points to") from None
 
 
 def tree_pin(rows: Sequence[tuple[str, str, int]]) -> str:

@@ -67,7 +67,8 @@ class DiskWorld:
 
     def _pin(self, found: Sequence[Found]) -> str:
         now = time.time_ns()
-        look = xxhash.xxh3_128("".join([f"{f.path}\0{f.size} {f.mtime} {f.inode}\n" for f in found]).encode()).hexdigest()
+        seen = "".join([f"{f.path}\0{f.size} {f.mtime} {f.inode}\n" for f in found])
+        look = xxhash.xxh3_128_hexdigest(os.fsencode(seen))
         path = os.path.join(self.at.state, "trees.cache")
         trees = _load(path)
         if not self._reread and look in trees:
