@@ -5,6 +5,8 @@ import json
 import os
 import platform
 import resource
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,17 +35,16 @@ class Took(NamedTuple):
 def once(command: Command) -> Took:
     """Run a process to its end; a process that fails or says something else has no time."""
     command.before()
-    log = os.path.join(command.folder, ".said")
-    with open(log, "wb") as file:
-        moves = [(os.POSIX_SPAWN_DUP2, file.fileno(), 1), (os.POSIX_SPAWN_DUP2, file.fileno(), 2)]
-        args = ["env", "-C", command.folder, *command.args]
+    with tempfile.TemporaryFile() as file:
         start = time.perf_counter()
-        child = os.posix_spawn("/usr/bin/env", args, dict(command.env), file_actions=moves)
-        _, status, usage = os.wait4(child, 0)
+        child = subprocess.Popen(command.args, cwd=command.folder, env=dict(command.env), stdout=file, stderr=file)
+        _, child.returncode, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
-    said = Path(log).read_text(encoding="utf-8", errors="replace")
-    if status or command.said not in said:
-        raise SystemExit(f"{' '.join(command.args)} ended with {status}; expected `{command.said}`, it said:\n{said}")
+        file.seek(0)
+        said = file.read().decode(errors="replace")
+    if child.returncode or command.said not in said:
+        raise SystemExit(f"{' '.join(command.args)} ended with {child.returncode}; "
+                         f"expected `{command.said}`, it said:\n{said}")
     return Took(seconds, usage.ru_maxrss / 1024)
 
 

@@ -15,12 +15,10 @@ def main() -> None:
     args = sys.argv[1:]
     if args == ["--version"]:
         print(f"embspec {embspec.__version__}")
-        return
-    if args[:1] == ["build"] and _no_op(args[1:]):
-        return
-    from embspec.cli.main import run
+    elif args[:1] != ["build"] or not _no_op(args[1:]):
+        from embspec.cli.main import run
 
-    run()
+        run()
 
 
 def _no_op(args: list[str]) -> bool:
@@ -41,8 +39,7 @@ def _no_op(args: list[str]) -> bool:
 
     try:
         at = places(find_spec(specs[0] if specs else None))
-        spec = memo.load(at)
-        if spec is None or not os.path.exists(at.lock):
+        if (spec := memo.load(at)) is None:
             return False
         with open(at.lock, encoding="utf-8") as file:
             lock = read(file.read(), at.lock)

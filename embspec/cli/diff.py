@@ -55,8 +55,10 @@ def _lines(diff: LockDiff, verbose: bool) -> Iterable[str]:
         yield "# documents of the snapshot: +{} −{} ~{}".format(*diff.documents)
     for c in diff.metrics:
         where = "" if c.suite == "domain" else f" on {c.suite}"
-        yield (f"# {c.metric} {c.system}{where}: {c.before:.4f} → {c.after:.4f}, {c.after - c.before:+.4f} "
-               f"[{c.low:+.4f}, {c.high:+.4f}], p={c.p:.3f}, won {c.won}, lost {c.lost}, n={c.n}")
+        span = "" if c.low is None or c.high is None else f" [{c.low:+.4f}, {c.high:+.4f}]"
+        unpaired = f", {c.unpaired} in one build only" if c.unpaired else ""
+        yield (f"# {c.metric} {c.system}{where}: {c.before:.4f} → {c.after:.4f}, {c.after - c.before:+.4f}{span}, "
+               f"p={c.p:.3f}, won {c.won}, lost {c.lost}, n={c.n}{unpaired}")
     yield from (f"# not compared: {text}" for text in diff.unknown)
 
 

@@ -35,7 +35,10 @@ def command(asked: Asked, exit_code: bool) -> None:
         click.echo(f"  {name:<24} {value}")
     for row in gates(now, lock.lock.blocks):
         click.echo(f"  {row['verdict']:<12} {row['gate']}")
-    click.echo(f"{of.at.name}: " + (f"{len(now.work)} stages to do; see `embspec plan`" if work else "up to date")
+    for role, digest in now.lost:
+        click.echo(f"! {role:<16} {digest} is nowhere to be found")
+    count = f"{len(now.work)} {'stage' if len(now.work) == 1 else 'stages'} to do (see `embspec plan`)"
+    click.echo(f"{of.at.name}: " + (count if work else "up to date")
                + (f", the verdict is {now.verdict}" if now.verdict else ""))
     far = of.drift(now)
     if far:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from embspec.errors import EmbspecError, Problem, Where, fail
@@ -11,6 +11,7 @@ from embspec.plan.values import Block
 
 FORMAT = "1"
 HEAD = "# embspec.lock: written by embspec, commit it. After a merge conflict run: embspec lock --merge\n"
+RESTORE = "restore the lock from git, or delete it to have it written anew"
 _MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _MAPS = ("uses", "params", "pin", "out", "stat")
 _ORDER = ("recipe", "uses", "params", "pin", "key", "out", "stat", "env")
@@ -27,31 +28,33 @@ class Lock(NamedTuple):
 def read(text: str, file: str) -> Lock:
     """The lock's values; refuses what embspec would not have written, with its line."""
     rows = _rows(text, file)
-    if not rows or rows[0][2] != "lock":
-        raise fail("lock.syntax", "expected `lock: 1` as the first line", Where(file, rows[0][0] if rows else 1),
-                   "restore the lock from git, or delete it to have it written anew")
-    if rows[0][3] != FORMAT:
-        raise fail("lock.version", f"this lock has format {rows[0][3]}, this embspec reads format {FORMAT}",
-                   Where(file, rows[0][0]), "use the embspec that wrote it, or a newer one")
-    tree = _nest(rows[1:], file)
+    line, _, first, version = next(rows, (1, 0, "", ""))  # before the rest: a newer format may look otherwise
+    if first != "lock":
+        raise fail("lock.syntax", "expected `lock: 1` as the first line", Where(file, line), RESTORE)
+    if version != FORMAT:
+        raise fail("lock.version", f"this lock has format {version}, this embspec reads format {FORMAT}",
+                   Where(file, line), "use the embspec that wrote it, or a newer one")
+    tree = _nest(rows, file)
     blocks, envs, unknown = {}, {}, []
     for name, (line, value) in tree.items():
         if not isinstance(value, dict):
             unknown.append(Where(file, line))
         elif name.startswith("env-"):
-            envs[name] = {k: str(v) for k, (_, v) in value.items()}
+            envs[name] = _texts(value, file)
         else:
             blocks[name] = _block(value, file, unknown)
     return Lock(blocks, envs, tuple(unknown))
 
 
-def _rows(text: str, file: str) -> list[tuple[int, int, str, str]]:
+def _rows(text: str, file: str) -> Iterator[tuple[int, int, str, str]]:
     """Each line as (number, depth, key, scalar)."""
-    rows = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_MARKERS):
             raise fail("lock.conflict", "the lock has conflict markers", Where(file, number),
                        "take one side of the lock (git checkout --ours or --theirs), then run: embspec build")
+        if line.endswith("\r"):
+            raise fail("lock.syntax", "this line ends as on Windows, with a carriage return", Where(file, number),
+                       "let git keep the lock as it is: `*.lock -text` in .gitattributes, then check it out again")
         body = line.lstrip(" ")
         if not body or body[0] == "#":
             continue
@@ -59,9 +62,8 @@ def _rows(text: str, file: str) -> list[tuple[int, int, str, str]]:
         key, value, rest = _pair(body)
         if "\t" in line or indent % 2 or indent > 4 or rest:
             raise fail("lock.syntax", f"expected `name: value` in blocks of two spaces, found `{line.strip()}`",
-                       Where(file, number), "restore the lock from git, or delete it to have it written anew")
-        rows.append((number, indent // 2, key, value))
-    return rows
+                       Where(file, number), RESTORE)
+        yield number, indent // 2, key, value
 
 
 def _pair(body: str) -> tuple[str, str, bool]:
@@ -81,12 +83,12 @@ def _pair(body: str) -> tuple[str, str, bool]:
 _Tree = dict[str, tuple[int, "str | _Tree"]]
 
 
-def _nest(rows: Sequence[tuple[int, int, str, str]], file: str) -> _Tree:
+def _nest(rows: Iterator[tuple[int, int, str, str]], file: str) -> _Tree:
     root: _Tree = {}
     stack = [root]
     for number, depth, key, value in rows:
         if depth >= len(stack):
-            raise fail("lock.syntax", f"`{key}` is indented under nothing", Where(file, number))
+            raise fail("lock.syntax", f"`{key}` is indented under nothing", Where(file, number), RESTORE)
         del stack[depth + 1:]
         if key in stack[depth]:
             raise fail("lock.duplicate", f"`{key}` stands here twice", Where(file, number),
@@ -106,13 +108,25 @@ def _block(tree: _Tree, file: str, unknown: list[Where]) -> Block:
         if name not in _ORDER or isinstance(value, dict) != (name in _MAPS and name != "uses"):
             unknown.append(Where(file, line))
         elif isinstance(value, dict):
-            fields[name] = {k: str(v) for k, (_, v) in value.items() if not isinstance(v, dict)}
+            fields[name] = _texts(value, file)
         elif name == "uses":
             words = value.split(" ")
+            if len(words) % 2:
+                raise fail("lock.syntax", f"expected names with their recipes, found `{value}`", Where(file, line), RESTORE)
             fields[name] = dict(zip(words[::2], words[1::2], strict=True))
         else:
             fields[name] = value
     return Block(**fields)  # type: ignore[arg-type]
+
+
+def _texts(tree: _Tree, file: str) -> dict[str, str]:
+    """The lines of a mapping of scalars."""
+    texts: dict[str, str] = {}
+    for name, (line, value) in tree.items():
+        if isinstance(value, dict):
+            raise fail("lock.syntax", f"`{name}` has no value", Where(file, line), RESTORE)
+        texts[name] = value
+    return texts
 
 
 def write(lock: Lock, order: Sequence[str]) -> str:

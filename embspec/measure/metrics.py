@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 Grades = Sequence[float]
 MAX_K = 10_000
+DEEP = 100  # ranks that stored runs hold at least: a metric down to here is computed from them, nothing is ranked again
 
 
 class Metric(NamedTuple):

@@ -1,12 +1,16 @@
 """Key and reason from one value: the named ingredients of a stage."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from embspec.plan.canonical import short_hash
 
 SCHEME = "1"
+
+# Enough of a digest to tell two apart; the whole of it is in the lock.
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 Ingredients = Mapping[str, str]
 """Name to canonical text; hashed for the key, compared for the reason."""
@@ -26,6 +30,7 @@ class Reason(NamedTuple):
 def _show(text: str | None) -> str:
     if text is None:
         return "(none)"
+    text = _DIGEST.sub(r"\1…", text)
     return text if len(text) <= 60 else text[:57] + "…"
 
 

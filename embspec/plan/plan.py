@@ -132,7 +132,7 @@ def _decide(node: Node, table: _Table) -> Step:
     step = Step(node, RUN, stale=True, named=named, pin=pins, recipe=str(stage.recipe), uses=uses)
     if node.name in table.wish.refresh:
         return step._replace(why=(Reason("--refresh", None, "asked for"),), stale=False)
-    if block and block.key and not unknown and not missing:
+    if block and block.key and not unknown and not missing and not _cut(node, block):
         kept = _kept(node, block, step, needs, table)
         if kept:
             return kept
@@ -142,6 +142,11 @@ def _decide(node: Node, table: _Table) -> Step:
         return step._replace(why=reasons, maybe=not own and bool(block))
     step = step._replace(why=reasons, key=key(named))
     return step if missing else _recorded(step, table)
+
+
+def _cut(node: Node, block: Block) -> list[str]:
+    """Artefacts whose line is gone from the lock: a hand, or a merge, took it out, and the key does not cover it."""
+    return [a for a in node.stage.makes if a not in block.out]
 
 
 def _named(node: Node, recipe: str, uses: Texts, pins: Texts, needs: Texts, table: _Table) -> Ingredients:
@@ -197,6 +202,7 @@ def _reasons(node: Node, now: Ingredients, missing: list[str], table: _Table) ->
     if then is None:
         return (*found, Reason("key", block.key, "written against other inputs"))
     differ = why(then, now)
+    found += tuple(Reason(f"out {artefact}", None, "not in the lock") for artefact in _cut(node, block))
     return found + tuple(r for r in differ if r.field.removeprefix("pin ") not in missing)
 
 
@@ -237,7 +243,7 @@ def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
     now = definition(leader, table.recipes)
     live = {a: table.known[f"{leader.name}/{a}"] for a in node.stage.makes if f"{leader.name}/{a}" in table.known}
     anchor = next((a for a in follow.anchors if a in table.names), "")
-    reason = _moves(block, now, anchor in table.blocks, follow.always(node.typed), table.wish.retrain)
+    reason = _moves(node, block, now, anchor in table.blocks, follow.always(node.typed), table.wish.retrain)
     if block and not reason:
         return Step(node, CLEAN, key="", pin=block.pin, out={a: block.pin[a] for a in node.stage.makes})
     if len(live) < len(node.stage.makes):
@@ -250,12 +256,14 @@ def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
     return Step(node, RUN, ((reason,) if reason else ()) + moved, stale=True, pin=pin, out=live)
 
 
-def _moves(block: Block | None, now: str, anchored: bool, always: bool, retrain: bool) -> Reason | None:
+def _moves(node: Node, block: Block | None, now: str, anchored: bool, always: bool, retrain: bool) -> Reason | None:
     """Why the pin goes to the live artefacts, or None where it stays."""
     if block is None:
         return Reason("stage", None, "new")
     if block.pin.get("definition") != now:
         return Reason("pin definition", block.pin.get("definition"), now)
+    if any(a not in block.pin for a in node.stage.makes):
+        return Reason("pin", None, "not in the lock")
     if retrain:
         return Reason("--retrain", None, "asked for")
     if always:

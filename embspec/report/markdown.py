@@ -1,61 +1,140 @@
 """report.json as Markdown; no number is computed here."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from embspec.measure.stats import ENOUGH_CLUSTERS, ENOUGH_QUERIES
 
-def render(report: Mapping[str, Any]) -> str:
-    """The whole page."""
-    parts = [f"# {report['name'] or 'Report'}" + (f" {report['version']}" if report["version"] else "")]
-    if report["description"]:
-        parts.append(str(report["description"]))
-    parts += [*_verdict(report["verdict"]), *_metrics(report["metrics"]), *_data(report), *_hardest(report["hardest"])]
+Row = Mapping[str, Any]
+_MARKS = re.compile(r"([\\`*_<>\[\]])")
+_SHARED = {
+    "query": "ask what a training question asks",
+    "document": "are about a document of a training question",
+    "near_duplicate": "have a near-duplicate in training",
+}
+# The exit codes say the same; a person reads the page without them.
+_STANDING = {
+    "green": "No gate stops this build.",
+    "red": "A gate failed or could not be computed: this build must not ship.",
+    "inconclusive": "Nothing failed, but what is undecided stops this build.",
+}
+
+
+def render(report: Row) -> str:
+    """The whole page: the verdict first, then what to make of it."""
+    parts = [
+        _title(report),
+        *_verdict(report["verdict"]),
+        *_care(report),
+        *_metrics("## Metrics", [m for m in report["metrics"] if m["slice"] is None]),
+        *_metrics("## Slices", [m for m in report["metrics"] if m["slice"] is not None]),
+        *_split(report["split"]),
+        *_data(report),
+        *_hardest(report["hardest"]),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
-def _verdict(verdict: Mapping[str, Any] | None) -> list[str]:
+def _title(report: Row) -> str:
+    title = f"# {_text(report['name'] or 'Report')}" + (f" {_text(report['version'])}" if report["version"] else "")
+    return title + (f"\n\n{_text(report['description'])}" if report["description"] else "")
+
+
+def _verdict(verdict: Row | None) -> list[str]:
     if verdict is None:
-        return ["No gates: nothing was judged."]
+        return ["## Verdict: none\n\nNothing was judged: there are no gates, or they were not built."]
     rows = [
-        [f"`{g['gate']}`", g["verdict"], _number(g["value"]), _span(g), str(g["n"]), _number(g["detectable"]), _note(g)]
+        [_code(g["gate"]), g["verdict"], _number(g["value"]), _span(g), str(g["n"]), _number(g["detectable"]), _note(g)]
         for g in verdict["gates"]
     ]
-    head = ["gate", "verdict", "value", "95 % interval", "queries", "detectable", "note"]
-    return [f"## Verdict: {verdict['verdict']}", table(head, rows)]
+    head = ["gate", "verdict", "value", "interval", "questions", "smallest detectable change", "note"]
+    return [f"## Verdict: {verdict['verdict']}", _STANDING[verdict["verdict"]], table(head, rows)]
 
 
-def _note(gate: Mapping[str, Any]) -> str:
-    needed = f"about {gate['needed']} more queries would settle it" if gate["needed"] else ""
-    return "; ".join(part for part in (gate["note"], needed) if part)
+def _note(gate: Row) -> str:
+    against = f"{_number(gate['system'])} against {_number(gate['ref'])}" if gate["ref"] is not None else ""
+    chance = f"p = {gate['p']:.4f} by flipping signs" if gate["p"] is not None else ""
+    needed = f"about {gate['needed']} more questions would settle it" if gate["needed"] else ""
+    return "; ".join(part for part in (against, chance, gate["note"], needed) if part)
 
 
-def _metrics(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+def _care(report: Row) -> list[str]:
+    """What a reader must know before the numbers are believed."""
+    lines = []
+    for suite in report["suites"]:
+        have = f"{suite['suite']} has {suite['queries']} questions in {suite['clusters']} clusters"
+        if suite["narrow"]:
+            lines.append(f"- {have}: under {ENOUGH_QUERIES} questions or {ENOUGH_CLUSTERS} clusters intervals are "
+                         "narrower than they should be.")
+        if suite["weak"]:
+            lines.append(f"- The test set is weak, with no room for a better system to show: BM25 {_first(suite)}.")
+    split = report["split"]
+    if split and split["leaking"]:
+        kinds = ", ".join(f"{n} {_SHARED[kind]}" for kind, n in split["shared"].items() if n)
+        lines.append(f"- {split['leaking']} of {split['test']} test questions leak from training ({kinds}). "
+                     f"The {split['disjoint']} others are the slice `disjoint`.")
+    return ["## With care", "\n".join(lines)] if lines else []
+
+
+def _first(suite: Row) -> str:
+    span = suite["bm25_first"]
+    share = f"{_share(span['value'])}{_shares(span)}"
+    return f"ranks a right document first for {share} of the questions of {suite['suite']}"
+
+
+def _metrics(title: str, metrics: Sequence[Row]) -> list[str]:
     if not metrics:
         return []
+    sliced = metrics[0]["slice"] is not None
+    head = ["suite", *(["slice"] if sliced else []), "system", "metric", "value", "95 % interval", "questions"]
     rows = [
-        [m["suite"] + (f", {m['slice']}" if m["slice"] else ""), m["system"], m["metric"], _number(m["value"]), _span(m),
+        [m["suite"], *([m["slice"]] if sliced else []), m["system"], m["metric"], _number(m["value"]), _span(m),
          str(m["n"])]
         for m in metrics
     ]
-    return ["## Metrics", table(["suite", "system", "metric", "value", "95 % interval", "queries"], rows)]
+    return [title, table(head, rows)]
 
 
-def _data(report: Mapping[str, Any]) -> list[str]:
+def _split(split: Row | None) -> list[str]:
+    if split is None:
+        return []
+    rows = [[part, str(has["queries"]), str(has["documents"])] for part, has in split["parts"].items()]
+    lines = [f"- no test question leaks from training ({split['test']} looked at)"] if not split["leaking"] else []
+    if split["held_out"]:
+        lines.append(f"- {split['held_out']} training questions are held out: they hang together with other parts")
+    if split["unused"]:
+        lines.append(f"- {split['unused']} questions that may not train are unused")
+    if split["near_duplicate_groups"]:
+        lines.append(f"- {split['near_duplicate_groups']} groups of near-duplicates were kept together")
+    if split["dropped_edges"]:
+        lines.append(f"- {split['dropped_edges']} near-duplicates were told apart, else one group would hold over half")
+    lines.append(f"- the largest group that hangs together has {split['largest_component']} questions")
+    return ["## Split", table(["part", "questions", "documents"], rows), "\n".join(lines)]
+
+
+def _data(report: Row) -> list[str]:
     lines = [f"- {report['documents']} documents in the snapshot"]
-    tokenizer, leaks = report["tokenizer"], report["leaks"]
+    tokenizer = report["tokenizer"]
     if tokenizer:
         tried = ", ".join(f"{name} {_number(value)}" for name, value in tokenizer["tried"].items())
-        lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`"
-                     + (f", chosen on validation by {tokenizer['metric']}: {tried}" if tried else ""))
-    if leaks and leaks["leaking"]:
-        lines.append(f"- {leaks['leaking']} of {leaks['test']} test queries leak from training")
+        chosen = f", chosen by {tokenizer['metric']} on {tokenizer['queries']} validation questions: {tried}"
+        lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`" + (chosen if tried else ""))
+    lines += [f"- BM25 {_first(suite)}" for suite in report["suites"] if suite["bm25_first"] and not suite["weak"]]
     return ["## Data", "\n".join(lines)]
 
 
-def _hardest(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    lines = [f"- {row['query']} → {', '.join(f'`{p}`' for p in row['positives'])}" for row in rows]
-    return ["## Hardest questions", "\n".join(lines)] if lines else []
+def _hardest(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    lines = []
+    for row in rows:
+        right = ", ".join(map(_code, row["positives"]))
+        place = f"at rank {row['rank']}" if row["rank"] else f"not among the {row['depth']} that were ranked"
+        instead = f"; first stands {_code(row['first'])}" if row["first"] else ""
+        lines.append(f"- {_text(row['query'])}\n  {right}: {place}, {row['metric']} {_number(row['value'])}{instead}")
+    return [f"## Hardest questions for {rows[0]['system']}", "\n".join(lines)]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -64,9 +143,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _span(row: Mapping[str, Any]) -> str:
+def _text(text: str) -> str:
+    """What a person wrote, on one line and without marks of its own."""
+    return _MARKS.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def _code(text: str) -> str:
+    """A name or a gate as it is spelt; one that holds backticks stands between more of them."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _span(row: Row) -> str:
     return "" if row["low"] is None else f"[{_number(row['low'])}, {_number(row['high'])}]"
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _shares(span: Row) -> str:
+    return "" if span["low"] is None else f" [{_share(span['low'])}, {_share(span['high'])}]"

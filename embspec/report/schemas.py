@@ -13,6 +13,7 @@ _COUNT = {"type": "integer", "minimum": 0}
 _MAYBE_TEXT = {"type": ["string", "null"]}
 _MAYBE_NUMBER = {"type": ["number", "null"]}
 _MAYBE_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_FLAG = {"type": "boolean"}
 _SCALAR = {"type": ["string", "number", "boolean", "null"]}
 
 
@@ -27,6 +28,10 @@ def _map(value: Any) -> dict[str, Any]:
 
 def _list(item: Any) -> dict[str, Any]:
     return {"type": "array", "items": item}
+
+
+def _or_null(body: dict[str, Any]) -> dict[str, Any]:
+    return {"oneOf": [{"type": "null"}, body]}
 
 
 def _titled(title: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -60,21 +65,33 @@ _VERDICT = _object({
     "needed": _MAYBE_COUNT, "detectable": _MAYBE_NUMBER, "note": _TEXT,
 })
 
+_PART = _object({"queries": _COUNT, "documents": _COUNT})
+
+_SPLIT = _object({
+    "parts": _object({"train": _PART, "validation": _PART, "test": _PART}), "held_out": _COUNT, "unused": _COUNT,
+    "near_duplicate_groups": _COUNT, "dropped_edges": _COUNT, "largest_component": _COUNT, "test": _COUNT,
+    "leaking": _COUNT, "disjoint": _COUNT,
+    "shared": _object({"query": _COUNT, "document": _COUNT, "near_duplicate": _COUNT}),
+})
+
 REPORT = _titled("embspec report.json", _object({
     "name": _MAYBE_TEXT,
     "version": _MAYBE_TEXT,
     "description": _MAYBE_TEXT,
-    "documents": _COUNT,
-    "tokenizer": {"oneOf": [{"type": "null"}, _object(
-        {"tokenizer": _TEXT, "metric": _MAYBE_TEXT, "tried": _map(_NUMBER)})]},
-    "leaks": {"oneOf": [{"type": "null"}, _object(
-        {"test": _COUNT, "leaking": _COUNT, "disjoint": _COUNT, "dropped_edges": _COUNT, "shared": _map(_list(_map(_TEXT)))})]},
-    "verdict": {"oneOf": [{"type": "null"}, _object(
-        {"verdict": {"enum": ["green", "red", "inconclusive"]}, "gates": _list(_VERDICT)})]},
+    "verdict": _or_null(_object({"verdict": {"enum": ["green", "red", "inconclusive"]}, "gates": _list(_VERDICT)})),
     "metrics": _list(_object({
         "suite": _TEXT, "system": _TEXT, "dim": _MAYBE_COUNT, "precision": _MAYBE_TEXT, "slice": _MAYBE_TEXT,
         "metric": _TEXT, **_SPAN, "n": _COUNT})),
-    "hardest": _list(_object({"query": _TEXT, "positives": _list(_TEXT), "system": _TEXT}, more=_NUMBER)),
+    "suites": _list(_object({
+        "suite": _TEXT, "queries": _COUNT, "clusters": _COUNT, "narrow": _FLAG, "bm25_first": _or_null(_object(_SPAN)),
+        "weak": _FLAG})),
+    "split": _or_null(_SPLIT),
+    "documents": _COUNT,
+    "tokenizer": _or_null(_object(
+        {"tokenizer": _TEXT, "metric": _MAYBE_TEXT, "queries": _COUNT, "tried": _map(_NUMBER)})),
+    "hardest": _list(_object({
+        "query": _TEXT, "positives": _list(_TEXT), "system": _TEXT, "rank": _MAYBE_COUNT, "depth": _COUNT,
+        "first": _MAYBE_TEXT, "metric": _TEXT, "value": _NUMBER})),
 }))
 
 _STAGE = _object({
@@ -95,6 +112,7 @@ _ERROR = _object({
 })
 
 OUTPUT = _titled("embspec plan, build, status and lock --json, or any command's error", {"oneOf": [
-    _object({"exit": _COUNT, "spec": _TEXT, "stages": _list(_STAGE), "lock": _TEXT, "out": _TEXT, "gates": _list(_GATE)}),
+    _object({
+        "exit": _COUNT, "spec": _TEXT, "stages": _list(_STAGE), "lock": _TEXT, "out": _TEXT, "gates": _list(_GATE)}),
     _object({"exit": _COUNT, "errors": _list(_ERROR)}),
 ]})

@@ -155,9 +155,12 @@ def _proposed(
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Pairs that agree in a whole band, each once, without those that cannot be alike enough, in blocks."""
     bands = signatures.shape[1] // rows
-    keys = np.zeros((len(signatures), bands), np.uint64)
-    for at in range(rows):
-        keys = _finished(keys * _MIX + signatures[:, at::rows])
+    keys = np.empty((len(signatures), bands), np.uint32)
+    for band in range(bands):
+        key = np.zeros(len(signatures), np.uint64)
+        for column in signatures[:, band * rows : (band + 1) * rows].T:
+            key = _finished(key * _MIX + column)
+        keys[:, band] = key >> np.uint64(32)
     for band in range(bands):
         for first, second in _together(keys[:, band]):
             ratio = np.minimum(sizes[first], sizes[second]) / np.maximum(sizes[first], sizes[second])
@@ -167,10 +170,10 @@ def _proposed(
             yield first[likely].tolist(), second[likely].tolist()
 
 
-def _together(keys: Hashes) -> Iterator[tuple[Numbers, Numbers]]:
+def _together(keys: NDArray[np.uint32]) -> Iterator[tuple[Numbers, Numbers]]:
     """All pairs first < second with equal keys, in blocks."""
     order = np.argsort(keys, kind="stable")
-    ends = np.flatnonzero(np.diff(keys[order], append=keys[order][-1:] + np.uint64(1))) + 1
+    ends = np.flatnonzero(np.diff(keys[order], append=keys[order][-1:] + np.uint32(1))) + 1
     ends_of = np.repeat(ends, np.diff(ends, prepend=0))  # for each place, where its run of equal keys ends
     later = ends_of - np.arange(len(order)) - 1
     places = np.flatnonzero(later)

@@ -131,8 +131,7 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
         ran = Ran(Block(pin=step.pin), {}, {})
     elif step.state == RUN:
         if job.order.no_run and step.node.stage.locked:
-            raise fail("nowhere.stage", f"stage {name} would have to run: {_reasons(step)}",
-                       fix="leave out --no-run to build it")
+            raise _not_run(now)
         job.tell(Event(name, "start", _reasons(step)))
         ran = _run(step, now, job)
     else:
@@ -143,6 +142,15 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
     seconds = time.monotonic() - start
     job.tell(Event(name, "done" if step.state == RUN else "reuse", _stat(ran.block)))
     return lock, Done(step, seconds, ran.counts)
+
+
+def _not_run(now: Plan) -> EmbspecError:
+    """`--no-run`: every stage whose bytes are nowhere, at once."""
+    steps = [s for s in now.work if s.state == RUN and s.node.stage.locked and not s.node.stage.follow]
+    return EmbspecError(*(
+        Problem("nowhere.stage", f"stage {s.node.name} would have to run: {_reasons(s)}",
+                fix="leave out --no-run to build it" if s is steps[-1] else "")
+        for s in steps))
 
 
 def _reasons(step: Step) -> str:
@@ -181,7 +189,7 @@ def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:
         return lock
     if job.order.locked:
         raise _differs(name, block, old)
-    if old and old.key == block.key:
+    if old and old.key and old.key == block.key:
         back = f"`git checkout {job.world.at.shown(job.world.at.lock)}` takes the old back"
         text = f"other bytes under the same key: built in {old.env}, now in {block.env}; {back}"
         job.tell(Event(name, "note", text))

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 
-from embspec.store.files import replace
+from embspec.store.files import keep
 from embspec.store.places import Places
 
 
@@ -21,7 +21,7 @@ def load(at: Places) -> dict[str, float]:
 def save(at: Places, seconds: Mapping[str, float]) -> None:
     """Remember the stages that ran."""
     if seconds:
-        replace(_path(at), json.dumps({**load(at), **seconds}, sort_keys=True).encode())
+        keep(_path(at), json.dumps({**load(at), **seconds}, sort_keys=True).encode())
 
 
 def _path(at: Places) -> str:

@@ -7,11 +7,10 @@ from typing import NamedTuple
 from embspec.errors import Problem, Where
 from embspec.measure.gate import Gate, GateError, from_mapping, line, parse_line
 from embspec.measure.gate_words import FORMS, MEASURES
-from embspec.measure.metrics import split_name
+from embspec.measure.metrics import DEEP, split_name
 from embspec.spec.fields import near
 from embspec.spec.text import Node
 
-DEEP = 100  # ranks that stored runs hold: metrics down to here are computed from them
 FREE = ("bm25", "run:")  # systems that need no model
 
 
@@ -57,7 +56,7 @@ def read(node: Node | None, around: World) -> Gates:
             continue  # its type is wrong, which the sections say
         try:
             gate = _gate(item, around)
-            _held(gate, around)
+            _held(gate, around, item.value if isinstance(item.value, str) else "")
         except GateError as error:
             problems.append(_problem(error, item))
             continue
@@ -94,50 +93,50 @@ def _problem(error: GateError, item: Node) -> Problem:
     return Problem("spec.gate", text, where, error.fix, "gates")
 
 
-def _held(gate: Gate, around: World) -> None:
-    """Holds a gate against the rest of the spec."""
+def _held(gate: Gate, around: World, text: str) -> None:
+    """Holds a gate against the rest of the spec; `text` is its line, where it is one."""
     suite = gate.suite or "domain"
     if suite not in around.suites:
         best = near(suite, around.suites)
-        known = f"there is {', '.join(sorted(around.suites))}"
-        raise GateError(f"eval.suites has no `{suite}`", f"did you mean `{best}`?" if best else known, key="suite")
+        fix = f"did you mean `{best}`?" if best else f"there is {', '.join(sorted(around.suites))}"
+        raise _misfit(f"eval.suites has no `{suite}`", fix, "suite", suite, text)
     outside = around.suites[suite]
     if outside and gate.metric not in outside:
-        raise GateError(
-            f"{suite} gives {', '.join(outside)}, not {gate.metric}",
-            "leave the suite out, or judge its metric",
-            key="suite",
-        )
+        fix = f"leave `on {suite}` out, or judge what it gives"
+        raise _misfit(f"{suite} gives {', '.join(outside)}, not {gate.metric}", fix, "suite", suite, text)
     givers = sorted(name for name, metrics in around.suites.items() if gate.metric in metrics)
     if givers and suite not in givers:
-        raise GateError(
-            f"{gate.metric} is measured on {givers[0]} alone", f"write `{gate.metric} on {givers[0]} …`", key="metric"
-        )
-    for field, name in (("system", gate.system), ("relative_to", gate.ref)):
-        run = name.split("+")[0].removeprefix("run:") if name is not None and name.startswith("run:") else None
+        fix = f"write `{gate.metric} on {givers[0]} …`"
+        raise _misfit(f"{gate.metric} is measured on {givers[0]} alone", fix, "metric", gate.metric, text)
+    for field, name in _systems(gate):
+        run = name.split("+")[0].removeprefix("run:") if name.startswith("run:") else None
         if run is not None and run not in around.runs:
             best = near(run, around.runs)
-            raise GateError(
-                f"eval.runs has no `{run}`",
-                f"did you mean `{best}`?" if best else f"add `{run}: FILE` there",
-                key=field,
-            )
-    if not around.model:
-        _held_without_model(gate)
+            fix = f"did you mean `run:{best}`?" if best else f"add `{run}: FILE` there"
+            raise _misfit(f"eval.runs has no `{run}`", fix, field, name, text)
+    if not around.model and gate.metric not in MEASURES:
+        _held_without_model(gate, text)
 
 
-def _held_without_model(gate: Gate) -> None:
-    if gate.metric in MEASURES:
-        return
+def _held_without_model(gate: Gate, text: str) -> None:
     if gate.system is None:
-        raise GateError("without a model a gate names its system", "write `of bm25` after the metric", key="metric")
-    for field, name in (("system", gate.system), ("relative_to", gate.ref)):
-        if name is not None and name != "locked" and not name.startswith(FREE):
-            raise GateError(
-                f"`{name}` needs a model, and the spec has none",
-                "hold it against a number, locked or run:NAME",
-                key=field,
-            )
+        fix = f"write `{gate.metric} of bm25 …`"
+        raise _misfit("without a model a gate names its system", fix, "metric", gate.metric, text)
+    for field, name in _systems(gate):
+        if name != "locked" and not name.startswith(FREE):
+            fix = "hold it against a number, bm25, locked or run:NAME"
+            raise _misfit(f"`{name}` needs a model, and the spec has none", fix, field, name, text)
+
+
+def _systems(gate: Gate) -> list[tuple[str, str]]:
+    """The keys of a gate that name a system, with what they name."""
+    both = (("system", gate.system), ("relative_to", gate.ref))
+    return [(field, name) for field, name in both if name is not None]
+
+
+def _misfit(said: str, fix: str, key: str, word: str, text: str) -> GateError:
+    at = text.find(word)
+    return GateError(said, fix, key=key, at=at if at >= 0 else None)
 
 
 def needs(gates: Mapping[str, Gate]) -> tuple[list[str], list[int], list[str], list[str]]:
@@ -152,5 +151,5 @@ def needs(gates: Mapping[str, Gate]) -> tuple[list[str], list[int], list[str], l
         dims |= {gate.dim} if gate.dim is not None else set()
         precisions |= {gate.precision} if gate.precision is not None else set()
         precisions |= {"float32"} if gate.ref == "float32" else set()
-        systems |= {name for name in (gate.system, gate.ref) if name is not None and name not in (*FORMS, "shipped")}
+        systems |= {name for _, name in _systems(gate) if name not in (*FORMS, "shipped")}
     return sorted(metrics), sorted(dims), sorted(precisions), sorted(systems)

@@ -30,7 +30,8 @@ def _apply(tree: Node, written: str) -> Node:
     path, sign, value = written.partition("=")
     path = path.strip()
     # Of an address or key only the field is repeated: its value may be a secret.
-    where = Where(f"--set {path}=…" if path.split(".")[-1] in SECRET else f"--set {written}")
+    hidden = path.split(".")[-1] in SECRET or any(word in value for word in (*SECRET, "://"))
+    where = Where(f"--set {path}=…" if hidden else f"--set {written}")
     if not sign or not path:
         raise _wrong(where, "`--set` expects FIELD=VALUE", "write --set split.test=0.2")
     if path in WORDING or path == "embspec" or path.startswith("gates."):

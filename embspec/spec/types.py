@@ -151,7 +151,9 @@ Name = Annotated[str, AfterValidator(_name), Says("a name of a-z, 0-9, `_` and `
 Path = Annotated[str, Field(min_length=1), AfterValidator(PathText), Anchor(PathText), Says("a path")]
 Located = Annotated[str, Field(min_length=1), AfterValidator(_rooted), Anchor(_rooted), Says("text")]
 """A hub id, `package:…`, or a path where it begins with `./` or `../`."""
-Packed = Annotated[str, Field(min_length=1), AfterValidator(_file), Anchor(_file), Says("a path or `package:NAME/FILE`")]
+Packed = Annotated[
+    str, Field(min_length=1), AfterValidator(_file), Anchor(_file), Says("a path or `package:NAME/FILE`")
+]
 LossName = Annotated[str, Field(min_length=1), AfterValidator(_own_loss), Anchor(_own_loss), Says("the name of a loss")]
 Env = Annotated[str, AfterValidator(_env), Says("`env:NAME`"), Hidden()]
 Endpoint = Annotated[str, Field(min_length=1), AfterValidator(_no_password), Says("an address or `env:NAME`"), Hidden()]

@@ -1,13 +1,14 @@
-"""The documents of a snapshot, for every stage that reads them."""
+"""The documents of a snapshot, and how questions are ranked over them by words."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from embspec.plan.protocol import Params
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.tokenize import TOKENIZERS
+from embspec.retrieval.tokenize import TOKENIZERS, Tokenizer
 
 
 class Document(NamedTuple):
@@ -18,6 +19,20 @@ class Document(NamedTuple):
     text: str
 
 
+class Lexical(NamedTuple):
+    """BM25 over a snapshot, and the documents that are nothing but a question that will be asked."""
+
+    bm25: BM25
+    tokenize: Tokenizer
+    echoes: Mapping[str, Sequence[str]]
+
+    def rank(self, text: str, judged: Collection[str], depth: int) -> list[str]:
+        """The best documents without those that only repeat the question; one that is judged right stays."""
+        skip = {document for document in self.echoes[_plain(text)] if document not in judged}
+        hits = self.bm25.search(self.tokenize(text), depth + len(skip))
+        return [document for document, _ in hits if document not in skip][:depth]
+
+
 def documents(path: Path) -> Iterator[Document]:
     """The rows of `documents.jsonl`, one at a time."""
     with open(path, "rb") as lines:
@@ -26,8 +41,25 @@ def documents(path: Path) -> Iterator[Document]:
             yield Document(row["id"], row["title"] or "", row["text"])
 
 
-def lexical_index(path: Path, tokenizer: str, k1: float, b: float) -> BM25:
-    """BM25 over title and text; the texts stream."""
+def lexical(path: Path, tokenizer: str, params: Params, questions: Iterable[str]) -> Lexical:
+    """BM25 over title and text, made for these questions; the texts stream."""
     tokenize = TOKENIZERS[tokenizer]
-    ids = [document.id for document in documents(path)]
-    return BM25(ids, (tokenize(f"{d.title} {d.text}") for d in documents(path)), k1=k1, b=b)
+    echoes: dict[str, list[str]] = {_plain(question): [] for question in questions}
+    ids = []
+    for document in documents(path):
+        ids.append(document.id)
+        if (text := _plain(document.text)) in echoes:
+            echoes[text].append(document.id)
+    tokens = (tokenize(f"{d.title} {d.text}") for d in documents(path))
+    return Lexical(BM25(ids, tokens, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an artefact with one JSON object in each line."""
+    with open(path, "rb") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

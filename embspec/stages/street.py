@@ -35,7 +35,7 @@ def _report_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     roles = ["snapshot/manifest"]
     roles += ["split/leaks.json", "split/test.jsonl"] if "split" in names else []
     roles += ["lexical/tokenizer.json"] if "lexical" in names else []
-    roles += ["evaluate/scores"] if "evaluate" in names else []
+    roles += ["evaluate/scores", "evaluate/runs"] if "evaluate" in names else []
     roles += ["gates/verdict.json"] if "gates" in names else []
     return tuple(roles)
 
@@ -185,5 +185,5 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
 }
 
 # Words of a gate's line that need what this version does not build.
-GATE_METRICS: tuple[str, ...] = ("recall", "precision", "mrr", "ndcg", "hit")
-GATE_REFUSED: tuple[str, ...] = ("dim", "precision", "slice", "base", "full", "float32", "hybrid", "locked")
+GATE_METRICS: tuple[str, ...] = ("recall", "precision", "mrr", "ndcg", "hit_rate")
+GATE_REFUSED: tuple[str, ...] = ("dim", "precision", "base", "full", "float32", "hybrid", "locked")

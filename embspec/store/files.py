@@ -46,6 +46,12 @@ def ignored(folder: str) -> None:
         replace(path, b"*\n")
 
 
+def keep(path: str, data: bytes) -> None:
+    """Write a file of the state folder, which git must not see even where nothing was built yet."""
+    ignored(os.path.dirname(path))
+    replace(path, data)
+
+
 def sync_folder(folder: str) -> None:
     """Make a rename or link in `folder` last through a power cut."""
     handle = os.open(folder, os.O_RDONLY)

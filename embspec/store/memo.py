@@ -10,8 +10,11 @@ import xxhash
 
 import embspec
 from embspec.errors import Where
-from embspec.store.files import replace
+from embspec.store.files import keep
 from embspec.store.places import Places
+
+# What spec/ rests on beside its own files.
+BESIDE = ("stages/street.py", "measure/gate.py", "measure/gate_words.py", "measure/metrics.py")
 
 
 class Resolved(NamedTuple):
@@ -29,8 +32,10 @@ def load(at: Places) -> Resolved | None:
             kept = json.load(file)
     except (OSError, ValueError):
         return None
+    if kept["code"] != _code():
+        return None  # of another version, in a form of its own
     files = tuple(os.path.normpath(os.path.join(at.folder, f)) for f in kept["files"])
-    if kept["code"] != _code() or kept["digest"] != _digest(files):
+    if kept["digest"] != _digest(files):
         return None
     shown = [os.path.relpath(f) for f in files]
     written = {p: Where(shown[i], line, column) for p, (i, line, column) in kept["written"].items()}
@@ -47,7 +52,7 @@ def save(at: Places, spec: Resolved) -> None:
         "values": dict(spec.values),
         "written": {p: (shown[os.path.relpath(w.file)], w.line, w.column) for p, w in spec.written.items()},
     }
-    replace(_path(at), json.dumps(kept).encode())
+    keep(_path(at), json.dumps(kept).encode())
 
 
 def _path(at: Places) -> str:
@@ -69,7 +74,7 @@ def _digest(files: Sequence[str]) -> str:
 def _code() -> str:
     """Version, and size and mtime of the code that turns a spec's text into values."""
     package = os.path.dirname(embspec.__file__)
-    paths = [os.path.join(package, "stages", "street.py"), os.path.join(package, "measure", "gate.py")]
+    paths = [os.path.join(package, *file.split("/")) for file in BESIDE]
     paths += [e.path for e in sorted(os.scandir(os.path.join(package, "spec")), key=lambda e: e.name)
               if e.name.endswith(".py")]
     stats = [os.stat(p) for p in paths]

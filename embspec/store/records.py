@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 
+from embspec.errors import fail
 from embspec.plan.canonical import short_hash
 from embspec.plan.values import Record
 from embspec.store.files import replace
@@ -31,6 +32,11 @@ def load(store: str, key: str) -> Sequence[Record]:
         return []
     records = []
     for name in names:
-        with open(os.path.join(folder, name), "rb") as file:
-            records.append(Record(**json.load(file)))
+        path = os.path.join(folder, name)
+        try:
+            with open(path, "rb") as file:
+                records.append(Record(**json.load(file)))
+        except (ValueError, TypeError):
+            raise fail("corrupt.record", f"the action record {path} cannot be read",
+                       fix="delete it and run `embspec build`: the stage runs again") from None
     return records

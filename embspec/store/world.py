@@ -11,7 +11,7 @@ import xxhash
 
 from embspec.plan.values import Record
 from embspec.store import records
-from embspec.store.files import replace
+from embspec.store.files import keep
 from embspec.store.live import Found, find, tree_pin
 from embspec.store.objects import Objects, file_digest
 from embspec.store.places import Places
@@ -63,7 +63,7 @@ class DiskWorld:
 
     def stamp(self, stamps: dict[str, Any]) -> None:
         """Remember what was published."""
-        replace(os.path.join(self.at.state, f"{self.at.name}.out"), json.dumps(stamps, sort_keys=True).encode())
+        keep(os.path.join(self.at.state, f"{self.at.name}.out"), json.dumps(stamps, sort_keys=True).encode())
 
     def _pin(self, found: Sequence[Found]) -> str:
         now = time.time_ns()
@@ -77,7 +77,7 @@ class DiskWorld:
         racy = any(now - f.mtime < (_RACY_NS if f.mtime % 1_000_000_000 else _COARSE_NS) for f in found)
         if not racy and trees.get(look) != pin:
             recent = dict(list(trees.items())[-63:])
-            replace(path, json.dumps({**recent, look: pin}).encode())
+            keep(path, json.dumps({**recent, look: pin}).encode())
         return pin
 
     def _rows(self, found: Sequence[Found]) -> list[tuple[str, str, int]]:
@@ -96,7 +96,7 @@ class DiskWorld:
                     fresh[f.path] = [stamp, digest]
             rows.append((f.name, digest, size))
         if fresh and not self._reread:
-            replace(path, json.dumps({**known, **fresh}).encode())
+            keep(path, json.dumps({**known, **fresh}).encode())
         return rows
 
 

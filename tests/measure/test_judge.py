@@ -102,6 +102,14 @@ def test_needed_settles_it() -> None:
     assert found.needed < 2000
 
 
+@pytest.mark.parametrize(("bound", "needed"), [(0.15, 150), (0.25, 350)])
+def test_needed_looks_at_the_side_of_the_bound(bound: float, needed: int) -> None:
+    """Of a lopsided interval (0.2, from 0.0 to 0.5) the half that reaches the bound counts."""
+    found = judge(parse_line(f"ndcg@10 >= {bound} @95"), Scores([1.0, 1.0, *[0.0] * 8], None, range(10)))
+    assert (found.verdict, found.value, found.low, found.high) == ("inconclusive", 0.2, 0.0, 0.5)
+    assert found.needed == pytest.approx(needed, abs=10)
+
+
 def test_on_the_bound_more_queries_need_not_help() -> None:
     """A value that is the bound stays undecided however many queries there are, and it says so."""
     found = judge(parse_line("recall@10 >= base + 0.05 @95"), scores(0.80, 0.75))

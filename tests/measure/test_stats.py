@@ -250,6 +250,14 @@ def test_unusable_scores_are_an_error(values: list[float]) -> None:
         mean_interval(values, [0, 1][: len(values)] if len(values) != 1 else [0, 1])
 
 
+def test_one_heavy_cluster_overflows_nothing() -> None:
+    """Sums stay whole numbers that a float holds, were every draw the heaviest cluster."""
+    clusters = [0] * 30_000 + [1, 2]
+    found = mean_interval([2 / 3] * 30_000 + [0.0, 1.0], clusters, resamples=100)
+    assert found.value == pytest.approx(20_001 / 30_002, abs=1e-9)
+    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
+
+
 def test_ten_thousand_queries_stay_small() -> None:
     """10,000 queries on as many documents: the draws are never held at once."""
     values = np.random.default_rng(0).random(10_000)

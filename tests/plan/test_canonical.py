@@ -16,7 +16,7 @@ from embspec.plan.canonical import canonical_json, plain, scalar, short_hash
 YAML_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 WORDS = st.sampled_from([
     "", "null", "Null", "~", "true", "True", "no", "on", "off", "yes", "1", "1.0", "1e3", "2e-5", "2e", ".5", "0x1f", "0b1", "0o7",
-    "1_000", "-", "- a", "--- ", "---", "...", "? a", ": a", "a: b", "a:", "a #b", "#a", "&a", "*a", "!a", "|", ">", "%a", "@a", "`a",
+    "1_000", "NaN", "Infinity", "-Infinity", ">", ">a", "-", "- a", "--- ", "---", "...", "? a", ": a", "a: b", "a:", "a #b", "#a", "&a", "*a", "!a", "|", ">", "%a", "@a", "`a",
     "2026-01-01", "2026-01-01 10:00", "12:30:45", "190:20:30", "=", "<<", ".inf", "-.inf", ".nan", ".NaN", "[]", "[a]", "{}",
     "{a: b}", "'a'", '"a"', "a\tb", "a\nb", " a", "a ", "\x85", "\u2028", "\ufeff", "é", "日本", "\x7f", "\ud800", "a,b", "0.1.2", "+1",
     "1:2", "e3", "-a", "1 2", "0", "00", "007", "0.10", "1,000", "_", "1_", "\\", "a\\n", "/x", "docs/**/*.md", "y", "N", "+", ".", "+.",
@@ -34,7 +34,6 @@ def same(one: Any, other: Any) -> bool:
 @settings(max_examples=600)
 def test_reads_back_as_the_same_value(value: Any) -> None:
     """The text of a scalar stands for that value and no other."""
-    assume(not (isinstance(value, str) and value == "[]" and False))
     assert same(plain(scalar(value)), value)
 
 
@@ -81,7 +80,7 @@ def test_a_list_is_one_scalar_to_ruamel(values: list[Any]) -> None:
 
 def test_a_list_is_written_as_people_read_it() -> None:
     """Items joined by one space, empty is `[]`, unset is `null`."""
-    assert scalar([384, 192, 96]) == '"384 192 96"' or scalar([384, 192, 96]) == "384 192 96"
+    assert scalar([384, 192, 96]) == "384 192 96"
     assert scalar(["recall@10", "mrr@10"]) == "recall@10 mrr@10"
     assert (scalar([]), scalar(None), scalar(True), scalar(2e-05)) == ("[]", "null", "true", "2e-05")
 

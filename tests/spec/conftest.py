@@ -39,7 +39,9 @@ class Specs:
 
     def wrong(self, text: str | bytes, *sets: str) -> list[tuple[str, str]]:
         """The codes of what is wrong, and where."""
-        return [(problem.code, str(problem.where).removeprefix("specs/x.yaml:")) for problem in self.problems(text, *sets)]
+        return [
+            (problem.code, str(problem.where).removeprefix("specs/x.yaml:")) for problem in self.problems(text, *sets)
+        ]
 
     def one(self, text: str | bytes, *sets: str) -> Problem:
         """The one thing that is wrong."""

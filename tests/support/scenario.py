@@ -178,7 +178,7 @@ class Names:
     """Digests, keys and places by short names, the same one each time it is met: what a person compares."""
 
     _PLACES = (
-        ("digest", re.compile(r"sha256:[0-9a-f]{64}|\b[0-9a-f]{64}\b")),
+        ("digest", re.compile(r"sha256:(?:[0-9a-f]{64}|[0-9a-f]{12}…)")),
         ("key", re.compile(r"\b[0-9a-f]{32}\b")),
         ("env", re.compile(r"\benv-[0-9a-f]{4}\b")),
     )
@@ -192,10 +192,10 @@ class Names:
         text = text.replace(str(self._project.parent), "<top>")
         for kind, pattern in self._PLACES:
             text = pattern.sub(lambda found, kind=kind: self._name(kind, found[0]), text)  # type: ignore[misc]
-        text = re.sub(r"about \d+\.\d s", "about <n> s", text)
-        return re.sub(r"(\d+ bytes free|\d+ GB free)", "<n> free", text)
+        return re.sub(r"about \d+\.\d s", "about <n> s", text)
 
     def _name(self, kind: str, found: str) -> str:
+        found = found[:19]  # a reason shows no more of a digest
         if found not in self._met:
             self._met[found] = f"<{kind} {sum(name.startswith(f'<{kind} ') for name in self._met.values()) + 1}>"
         return self._met[found]

@@ -118,15 +118,17 @@ class Toys:
         """Whether `out/` holds it."""
         return self.out.get(path) == digest
 
-    def plan(self, wish: Wish = Wish()) -> Plan:
+    def plan(self, wish: Wish = Wish(), then: Mapping[str, Block] | None = None) -> Plan:
         """The plan of the spec as it is now."""
-        return plan(expand(self.street, self.values), self.blocks, self, wish, self.recipes)
+        return plan(expand(self.street, self.values), self.blocks, self, wish, self.recipes, then)
 
     def build(self, wish: Wish = Wish(), most: int = 40) -> list[str]:
         """Do what the plan says until nothing is left; the names of the stages that ran."""
         ran: list[str] = []
+        before = self.blocks
         for _ in range(most):
-            now = self.plan(wish)
+            now = self.plan(wish, before)
+            assert not now.lost, now.lost
             if not now.work:
                 self._publish(now)
                 return ran
@@ -134,7 +136,7 @@ class Toys:
             wish = wish._replace(refresh=wish.refresh - {step.node.name}, forget=frozenset(
                 f for f in wish.forget if not f.startswith(step.node.name + " ")))
             if step.node.stage.follow:
-                self.blocks[step.node.name] = Block(pin=step.pin)
+                self._put(step, Block(pin=step.pin))
                 wish = wish._replace(retrain=False)
             else:
                 ran += [step.node.name] if step.state == RUN else []
@@ -166,10 +168,13 @@ class Toys:
     def _take(self, step: Step, record: Record | None) -> None:
         assert record
         if step.node.stage.locked:
-            order = {n.name: i for i, n in enumerate(expand(self.street, self.values))}
-            made = Block(record.recipe, record.uses, step.node.params, record.pin, key(record.ingredients), record.out, record.stat)
-            blocks = {**self.blocks, step.node.name: made}
-            self.blocks = dict(sorted(blocks.items(), key=lambda item: order.get(item[0], 99)))
+            self._put(step, Block(record.recipe, record.uses, step.node.params, record.pin, key(record.ingredients), record.out,
+                                  record.stat))
+
+    def _put(self, step: Step, block: Block) -> None:
+        order = {n.name: i for i, n in enumerate(expand(self.street, self.values))}
+        blocks = {**self.blocks, step.node.name: block}
+        self.blocks = dict(sorted(blocks.items(), key=lambda item: order.get(item[0], 99)))
 
     def _publish(self, now: Plan) -> None:
         if now.green:

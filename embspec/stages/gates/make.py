@@ -2,63 +2,130 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from embspec.measure.gate import Gate, line, parse_line
-from embspec.measure.judge import Scores, Verdict, judge, not_computed, standing
-from embspec.measure.metrics import score
+from embspec.measure.judge import Scores, Verdict, judge, judge_slices, not_computed, standing
+from embspec.measure.metrics import DEEP, score, split_name
 from embspec.measure.stats import cluster_numbers
 from embspec.plan.protocol import Desk, Made, Params, Progress
+from embspec.stages.snapshot import rows
 
 SUITE = "domain"
+ANY = "any"  # the slice of a gate that holds of each of them
+
+Rows = Sequence[Mapping[str, Any]]
+Grouped = Mapping[tuple[str, str], Rows]
+
+
+class Bench(NamedTuple):
+    """What gates are judged on, by suite and system, and how."""
+
+    scores: Grouped
+    runs: Grouped
+    cluster: str
+    resamples: int
+    seed: int
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `verdict.json`: each gate with its interval, and whether the build is green."""
     gates = [parse_line(path.removeprefix("gates.")) for path in params if path.startswith("gates.")]
-    runs = _runs(needs["evaluate/runs"], desk)
-    resamples, seed = params["eval.statistics.resamples"], params["seed"]
-    by_document = params["eval.statistics.cluster"] == "document"
-    verdicts = [_judge(gate, runs, by_document, resamples, seed) for gate in gates]
-    judged = [(g, v.verdict) for g, v in zip(gates, verdicts, strict=True)]
-    state = standing(judged, params["risk"])
+    scores, runs = needs["evaluate/scores"], needs["evaluate/runs"]
+    measured = _grouped(scores)
+    bench = Bench(
+        measured,
+        _grouped(runs) if _unlisted(gates, measured) else {},
+        params["eval.statistics.cluster"],
+        params["eval.statistics.resamples"],
+        params["seed"],
+    )
+    verdicts = []
+    for number, gate in enumerate(gates):
+        desk.tell(Progress(line(gate), number, len(gates)))
+        verdicts.append(_judge(gate, bench))
+    state = standing([(g, v.verdict) for g, v in zip(gates, verdicts, strict=True)], params["risk"])
     found = {"verdict": state, "gates": [v._asdict() for v in verdicts]}
     (out / "verdict.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    stat = {"verdict": state, **{line(g): _stat(v) for g, v in zip(gates, verdicts, strict=True)}}
+    stat = {"verdict": state, **{v.gate: _stat(v) for v in verdicts}}
     return Made(stat=stat, counts={"rows": len(verdicts)})
 
 
-_Runs = dict[tuple[str, str], list[dict[str, Any]]]
+def _grouped(path: Path) -> Grouped:
+    """Rows by suite and system, in the order of query ids, so that two systems stand side by side."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows(path):
+        found.setdefault((row["suite"], row["system"]), []).append(row)
+    return {key: sorted(some, key=lambda row: str(row["query"])) for key, some in found.items()}
 
 
-def _runs(path: Path, desk: Desk) -> _Runs:
-    """Rankings by suite and system, in the order of query ids."""
-    desk.tell(Progress("reading the runs"))
-    found: _Runs = {}
-    with open(path, "rb") as file:
-        for text in file:
-            row = json.loads(text)
-            found.setdefault((row["suite"], row["system"]), []).append(row)
-    return {key: sorted(rows, key=lambda row: str(row["query"])) for key, rows in found.items()}
+def _unlisted(gates: Sequence[Gate], measured: Grouped) -> bool:
+    """Whether some gate's metric was not asked of the evaluation, and has to be computed from what was ranked."""
+    return any(gate.metric not in some[0]["scores"] for gate in gates for some in measured.values())
 
 
-def _judge(gate: Gate, runs: _Runs, by_document: bool, resamples: int, seed: int) -> Verdict:
-    suite = gate.suite or SUITE
-    system = runs.get((suite, gate.system or ""))
+def _judge(gate: Gate, bench: Bench) -> Verdict:
+    suite, system = gate.suite or SUITE, gate.system
     if system is None:
-        return not_computed(gate, f"the system {gate.system} was not measured on {suite}")
-    ref = runs.get((suite, gate.ref)) if gate.ref else None
-    if gate.ref and ref is None:
-        return not_computed(gate, f"the system {gate.ref} was not measured on {suite}")
-    clusters = cluster_numbers([row["cluster"] if by_document else row["query"] for row in system])
-    scores = Scores(_values(gate, system), _values(gate, ref) if ref else None, clusters)
-    return judge(gate, scores, resamples=resamples, seed=seed)
+        return not_computed(gate, "the gate names no system, and nothing ships without a model")
+    problem = _lacks(suite, [system, gate.ref] if gate.ref else [system], gate, bench)
+    if problem:
+        return not_computed(gate, problem)
+    queries = bench.scores[suite, system]
+    values = _values(suite, system, gate, bench)
+    against = _values(suite, gate.ref, gate, bench) if gate.ref else None
+    if gate.slice is None:
+        whole = _cut(range(len(queries)), queries, values, against, bench)
+        return judge(gate, whole, resamples=bench.resamples, seed=bench.seed)
+    slices = {
+        name: _cut(members, queries, values, against, bench)
+        for name, members in _slices(queries).items()
+        if gate.slice in (ANY, name)
+    }
+    return judge_slices(gate, slices, resamples=bench.resamples, seed=bench.seed)
 
 
-def _values(gate: Gate, rows: list[dict[str, Any]]) -> list[float]:
-    return [score(gate.metric, row["gains"], row["ideal"]) for row in rows]
+def _lacks(suite: str, systems: Sequence[str], gate: Gate, bench: Bench) -> str:
+    """Why these systems cannot be judged, or nothing."""
+    k = split_name(gate.metric)[1]
+    asked = []
+    for system in systems:
+        measured = bench.scores.get((suite, system))
+        if measured is None:
+            return f"{system} was not measured on {suite}"
+        if gate.metric not in measured[0]["scores"] and k is not None and k > DEEP:
+            return f"{gate.metric} was not measured, and rankings are kept {DEEP} deep"
+        asked.append([row["query"] for row in measured])
+    return "" if asked[0] == asked[-1] else f"{' and '.join(systems)} were measured on different queries"
+
+
+def _values(suite: str, system: str, gate: Gate, bench: Bench) -> list[float]:
+    """One score for each query: as it was measured, else from what was ranked."""
+    measured = bench.scores[suite, system]
+    if gate.metric in measured[0]["scores"]:
+        return [row["scores"][gate.metric] for row in measured]
+    return [score(gate.metric, row["gains"], row["ideal"]) for row in bench.runs[suite, system]]
+
+
+def _slices(queries: Rows) -> dict[str, list[int]]:
+    """The positions of each slice's queries."""
+    found: dict[str, list[int]] = {}
+    for at, row in enumerate(queries):
+        for name in row["slices"]:
+            found.setdefault(name, []).append(at)
+    return found
+
+
+def _cut(
+    members: Sequence[int], queries: Rows, values: Sequence[float], against: Sequence[float] | None, bench: Bench
+) -> Scores:
+    """The scores of some of the queries."""
+    label = "cluster" if bench.cluster == "document" else "query"
+    clusters = cluster_numbers([queries[at][label] for at in members])
+    ref = None if against is None else [against[at] for at in members]
+    return Scores([values[at] for at in members], ref, clusters)
 
 
 def _stat(verdict: Verdict) -> str:

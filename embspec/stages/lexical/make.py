@@ -2,44 +2,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from embspec.measure.metrics import gains, score
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.retrieval.tokenize import TOKENIZERS
-from embspec.stages.snapshot import lexical_index
+from embspec.stages.snapshot import lexical, rows
 
 METRIC = "ndcg@10"
 DEPTH = 10
+DIGITS = 9  # of a mean: candidates that are equal on paper are equal here
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `tokenizer.json`; where it was chosen, with the score of each candidate."""
     name = params["eval.bm25.tokenizer"]
-    k1, b = params["eval.bm25.k1"], params["eval.bm25.b"]
     tried: dict[str, float] = {}
-    rows = 0
+    queries: list[dict[str, Any]] = []
     if name == "auto":
-        queries = [json.loads(line) for line in needs["split/validation.jsonl"].read_bytes().splitlines()]
+        queries = list(rows(needs["split/validation.jsonl"]))
+        documents = needs["snapshot/documents.jsonl"]
         for number, candidate in enumerate(TOKENIZERS):
             desk.tell(Progress(f"tokenizer {candidate}", number, len(TOKENIZERS)))
-            tried[candidate] = _try(candidate, queries, needs["snapshot/documents.jsonl"], k1, b)
+            tried[candidate] = _try(candidate, queries, documents, params)
         # The first of equals: the table's order is from the plainest to the most particular.
         name = max(tried, key=lambda candidate: tried[candidate])
-        rows = len(queries)
-    found = {"tokenizer": name, "metric": METRIC if tried else None, "tried": tried}
-    (out / "tokenizer.json").write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return Made(stat={"tokenizer": name, **{f"{METRIC} {t}": round(v, 4) for t, v in tried.items()}},
-                counts={"rows": rows})
+    found = {"tokenizer": name, "metric": METRIC if tried else None, "queries": len(queries), "tried": tried}
+    (out / "tokenizer.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    stat = {"tokenizer": name, **{f"{METRIC} {candidate}": round(value, 4) for candidate, value in tried.items()}}
+    return Made(stat=stat, counts={"rows": len(queries)})
 
 
-def _try(name: str, queries: list[dict[str, Any]], path: Path, k1: float, b: float) -> float:
-    bm25 = lexical_index(path, name, k1, b)
+def _try(name: str, queries: Sequence[Mapping[str, Any]], documents: Path, params: Params) -> float:
+    """The mean over validation; 0 for every candidate where there is no query."""
+    words = lexical(documents, name, params, [query["query"] for query in queries])
     total = 0.0
     for query in queries:
-        ids = [document for document, _ in bm25.search(TOKENIZERS[name](query["query"]), DEPTH)]
         judged = {p["id"]: p["grade"] for p in query["positives"]}
-        total += score(METRIC, *gains(ids, judged))
-    return round(total / max(len(queries), 1), 9)
+        total += score(METRIC, *gains(words.rank(query["query"], judged, DEPTH), judged))
+    return round(total / max(len(queries), 1), DIGITS)

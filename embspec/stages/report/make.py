@@ -2,30 +2,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from embspec.measure.stats import cluster_numbers, mean_interval
+from embspec.measure.stats import Interval, cluster_numbers, mean_intervals, too_narrow
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.report.markdown import render
+from embspec.stages.report.hardest import hardest
+from embspec.stages.snapshot import rows
 
-EXAMPLES = 10
+Row = Mapping[str, Any]
+WORDS = "bm25"  # the system that tells how hard the questions are
+WEAK = 0.8  # where it ranks so many right at once, nothing is left for a model to show
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `report.json` and, from it alone, `report.md`."""
     desk.tell(Progress("writing the report"))
+    scores, runs = (_rows(needs, f"evaluate/{name}") for name in ("scores", "runs"))
     report = {
         "name": params["name"],
         "version": params["version"],
         "description": params["description"],
+        "verdict": _json(needs, "gates/verdict.json"),
+        "metrics": _metrics(params, scores),
+        "suites": _suites(params, runs),
+        "split": _split(_json(needs, "split/leaks.json")),
         "documents": _lines(needs["snapshot/manifest"]),
         "tokenizer": _json(needs, "lexical/tokenizer.json"),
-        "leaks": _json(needs, "split/leaks.json"),
-        "verdict": _json(needs, "gates/verdict.json"),
-        "metrics": _metrics(params, needs),
-        "hardest": _hardest(needs),
+        "hardest": hardest(scores, runs, _rows(needs, "split/test.jsonl"), params["eval.metrics"]),
     }
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     (out / "report.json").write_text(text, encoding="utf-8")
@@ -42,43 +48,67 @@ def _json(needs: Mapping[str, Any], role: str) -> Any:
     return json.loads(needs[role].read_bytes()) if role in needs else None
 
 
-def _rows(needs: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in needs[role].read_bytes().splitlines()] if role in needs else []
+def _rows(needs: Mapping[str, Any], role: str) -> list[Row]:
+    return list(rows(needs[role])) if role in needs else []
 
 
-def _metrics(params: Params, needs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row for each system and metric: the whole first, then its slices."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in _rows(needs, "evaluate/scores"):
+def _metrics(params: Params, scores: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row for each system and metric: in each suite the whole of every system first, then the slices."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in scores:
         for name in [None, *row["slices"]]:
             groups.setdefault((row["suite"], row["system"], row["dim"], row["precision"], name), []).append(row)
-    ordered = sorted(groups.items(), key=lambda item: (item[0][:2], item[0][4] or ""))
-    return [
-        _metric(params, dict(zip(("suite", "system", "dim", "precision", "slice"), key, strict=True)), metric, rows)
-        for key, rows in ordered
-        for metric in rows[0]["scores"]
-    ]
+    # The sort is stable: systems stay in the order of the spec.
+    ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][4] or ""))
+    found = []
+    for key, members in ordered:
+        names = dict(zip(("suite", "system", "dim", "precision", "slice"), key, strict=True))
+        metrics = list(members[0]["scores"])
+        spans = _spans(params, members, [[row["scores"][metric] for row in members] for metric in metrics])
+        found += [
+            {**names, "metric": metric, **span, "n": len(members)} for metric, span in zip(metrics, spans, strict=True)
+        ]
+    return found
 
 
-def _metric(params: Params, names: dict[str, Any], metric: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    by_document = params["eval.statistics.cluster"] == "document"
-    clusters = cluster_numbers([row["cluster"] if by_document else row["query"] for row in rows])
-    span = mean_interval([row["scores"][metric] for row in rows], clusters,
-                         resamples=params["eval.statistics.resamples"], seed=params["seed"])
-    return {**names, "metric": metric, "value": span.value, "low": span.low, "high": span.high, "n": len(rows)}
+def _suites(params: Params, runs: Sequence[Row]) -> list[dict[str, Any]]:
+    """What each suite can show at all: how many questions about how many documents, how hard for plain words."""
+    groups: dict[str, dict[str, list[Row]]] = {}
+    for row in runs:
+        groups.setdefault(row["suite"], {}).setdefault(row["system"], []).append(row)
+    found = []
+    for suite, systems in sorted(groups.items()):
+        members = next(iter(systems.values()))
+        clusters = len({_cluster(params, row) for row in members})
+        hits = [float(row["gains"][:1] > [0]) for row in systems.get(WORDS, [])]
+        first = _spans(params, systems[WORDS], [hits])[0] if hits else None
+        found.append({
+            "suite": suite,
+            "queries": len(members),
+            "clusters": clusters,
+            "narrow": too_narrow(len(members), clusters),
+            "bm25_first": first,
+            "weak": sum(hits) > WEAK * len(hits),
+        })
+    return found
 
 
-def _hardest(needs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The test questions that the first system answers worst, to be read and understood."""
-    scores = _rows(needs, "evaluate/scores")
-    queries = {row["id"]: row for row in _rows(needs, "split/test.jsonl")}
-    if not scores:
-        return []
-    system, metric = scores[0]["system"], next(iter(scores[0]["scores"]))
-    worst = sorted((sum(r["scores"].values()), r["query"]) for r in scores
-                   if r["system"] == system and r["query"] in queries)
-    return [
-        {"query": queries[q]["query"], "positives": [p["id"] for p in queries[q]["positives"]], "system": system,
-         metric: next(r["scores"][metric] for r in scores if r["query"] == q and r["system"] == system)}
-        for total, q in worst[:EXAMPLES]
-    ]
+def _spans(params: Params, members: Sequence[Row], columns: Sequence[Sequence[float]]) -> list[dict[str, float | None]]:
+    """The mean of each column with its interval, which one cluster alone cannot give."""
+    clusters = cluster_numbers([_cluster(params, row) for row in members])
+    spans = mean_intervals(columns, clusters, resamples=params["eval.statistics.resamples"], seed=params["seed"])
+    lone = len(set(clusters.tolist())) < 2
+    return [_span(span, lone) for span in spans]
+
+
+def _span(span: Interval, lone: bool) -> dict[str, float | None]:
+    return {"value": span.value, "low": None if lone else span.low, "high": None if lone else span.high}
+
+
+def _cluster(params: Params, row: Row) -> str:
+    return str(row["cluster" if params["eval.statistics.cluster"] == "document" else "query"])
+
+
+def _split(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the split did; of the leaks the counts, since who leaks to whom is an artefact of its own."""
+    return None if found is None else {**found, "shared": {kind: len(some) for kind, some in found["shared"].items()}}

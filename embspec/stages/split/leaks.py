@@ -7,7 +7,7 @@ from pathlib import Path
 
 from embspec.errors import Problem
 from embspec.stages.split.graph import Near
-from embspec.stages.split.rows import Documents, Query, owners, where
+from embspec.stages.split.rows import PARTS, Documents, Query, owners, where
 
 KINDS = {
     "query": "the text of a training query",
@@ -72,9 +72,10 @@ def problems(leaks: Leaks, queries: Sequence[Query], tests: int) -> list[Problem
     return errors
 
 
-def write(path: Path, leaks: Leaks, queries: Sequence[Query], tests: int, dropped: int) -> None:
-    """The artefact that says who leaks to whom."""
+def write(path: Path, leaks: Leaks, queries: Sequence[Query], tests: int, stat: Mapping[str, int]) -> None:
+    """The artefact that says what each part got and who leaks to whom."""
     bad = len(leaking(leaks))
+    parts = {part: {word: stat[f"{part}.{word}"] for word in ("queries", "documents")} for part in reversed(PARTS)}
     kinds = {
         kind: [
             {
@@ -87,7 +88,8 @@ def write(path: Path, leaks: Leaks, queries: Sequence[Query], tests: int, droppe
         ]
         for kind, found in leaks.items()
     }
-    text = {"test": tests, "leaking": bad, "disjoint": tests - bad, "dropped_edges": dropped, "shared": kinds}
+    facts = {name: number for name, number in stat.items() if "." not in name}
+    text = {"parts": parts, **facts, "test": tests, "leaking": bad, "disjoint": tests - bad, "shared": kinds}
     path.write_text(json.dumps(text, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

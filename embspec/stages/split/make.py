@@ -63,9 +63,10 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     if problems:
         raise EmbspecError(*problems)
     _write(out, queries, documents, placed, _marks(tests, wish, kept, found), wish.seed)
-    leaks.write(out / "leaks.json", found, queries, len(tests), placed.facts["dropped_edges"])
+    stat = _stat(queries, placed, documents, len(kept.grown), len(leaks.leaking(found)))
+    leaks.write(out / "leaks.json", found, queries, len(tests), stat)
     return Made(
-        stat=_stat(queries, placed, documents, len(kept.grown), len(leaks.leaking(found))),
+        stat=stat,
         pins=_pins(placed, wish),
         counts={"rows": len(queries)},
         keep={"test": kept.path},
