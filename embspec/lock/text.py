@@ -112,7 +112,7 @@ def _block(tree: _Tree, file: str, unknown: list[Where]) -> Block:
         elif name == "uses":
             words = value.split(" ")
             if len(words) % 2:
-                raise fail("lock.syntax", f"expected names with their recipes, found `{value}`", Where(file, line), RESTORE)
+                raise fail("lock.syntax", f"expected names with recipes, found `{value}`", Where(file, line), RESTORE)
             fields[name] = dict(zip(words[::2], words[1::2], strict=True))
         else:
             fields[name] = value

@@ -10,6 +10,7 @@ from typing import Any
 
 import xxhash
 
+from embspec.measure.metrics import score
 from embspec.plan.protocol import Made
 from embspec.stages.evaluate.make import make as make_evaluate
 from embspec.stages.gates.make import make as make_gates
@@ -140,3 +141,23 @@ def slow_scores(ids: Sequence[str], grades: Mapping[str, float], k: int) -> dict
         f"ndcg@{k}": dcg / sum(gain / math.log2(at + 2) for at, gain in enumerate(best)),
         f"hit_rate@{k}": float(bool(hits)),
     }
+
+
+def ranked(
+    query: str, rank: int | None, *, system: str = "bm25", suite: str = "domain", cluster: str | None = None,
+    slices: Sequence[str] = (), metrics: Sequence[str] = ("mrr@10",), depth: int = 100,
+) -> tuple[Row, Row]:
+    """The run and the scores of a question with one right document at a rank, or nowhere."""
+    names = {"suite": suite, "system": system, "dim": None, "precision": None, "query": query,
+             "cluster": cluster or f"document of {query}", "slices": list(slices)}
+    gains = [float(at == rank) for at in range(1, depth + 1)]
+    ids = [f"right of {query}" if gain else f"wrong {at}" for at, gain in enumerate(gains, 1)]
+    scores = {metric: score(metric, gains, [1.0]) for metric in metrics}
+    return {**names, "ids": ids, "gains": gains, "ideal": [1.0]}, {**names, "scores": scores}
+
+
+def put_runs(bench: Bench, rows: Iterable[tuple[Row, Row]]) -> None:
+    """Both artefacts of an evaluation that nobody ran."""
+    runs, scores = zip(*rows, strict=True)
+    bench.put("evaluate/runs", runs)
+    bench.put("evaluate/scores", scores)

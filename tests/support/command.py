@@ -32,7 +32,7 @@ class Said(NamedTuple):
         return [error["code"] for error in self.json["errors"]]
 
 
-class _Stream(io.StringIO):
+class Stream(io.StringIO):
     """A stream that also writes down, line by line, what is seen where it runs together with the other one."""
 
     def __init__(self, seen: list[str], mark: str) -> None:
@@ -64,7 +64,7 @@ def _as_program(args: tuple[str, ...]) -> Iterator[None]:
 def embspec(*args: str | Path) -> Said:
     """Run a command from the door on; stderr is marked with `~ ` where both streams are shown as one."""
     seen: list[str] = []
-    out, err = _Stream(seen, ""), _Stream(seen, "~ ")
+    out, err = Stream(seen, ""), Stream(seen, "~ ")
     code = 0
     with _as_program(tuple(map(str, args))), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

@@ -49,7 +49,7 @@ def test_rows_name_all_that_a_later_stage_needs(tmp_path: Path) -> None:
     names = {"suite": "domain", "system": "bm25", "dim": None, "precision": None, "query": "q1", "cluster": "a", "slices": []}
     assert bench.rows("evaluate/runs") == [{**names, "ids": ["a"], "gains": [2], "ideal": [2, 1]}]
     (scored,) = bench.rows("evaluate/scores")
-    assert scored == {**names, "scores": {"recall@5": 0.5, "mrr@10": 1.0, "ndcg@10": pytest.approx(0.826238, abs=1e-6)}}
+    assert scored == {**names, "scores": {"recall@5": 0.5, "mrr@10": 1.0, "ndcg@10": pytest.approx(0.826235, abs=1e-6)}}
     assert made.stat == {"queries bm25": 1, "recall@5 bm25": 0.5, "mrr@10 bm25": 1.0, "ndcg@10 bm25": 0.8262}
     assert made.counts == {"rows": 1}
 

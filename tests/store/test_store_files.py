@@ -1,0 +1,65 @@
+"""A file is the old one or the new one; a disk that takes no more is said in a sentence."""
+from __future__ import annotations
+
+import os
+from errno import ENOSPC, EROFS
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embspec.errors import EmbspecError
+from embspec.store import files
+
+
+def test_replace_writes_and_makes_the_folder(tmp_path: Path) -> None:
+    """Readable by others, nothing left beside it."""
+    path = tmp_path / "a" / "b"
+    for data in (b"one", b"two"):
+        files.replace(str(path), data)
+        assert path.read_bytes() == data
+    assert os.listdir(path.parent) == ["b"] and path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_stop_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Never half of either."""
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+
+    def halt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, step, halt)
+    with pytest.raises(KeyboardInterrupt):
+        files.replace(str(path), b"new")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(("error", "code"), [
+    (OSError(ENOSPC, "full"), "disk.full"), (OSError(EROFS, "ro"), "disk.read-only"), (PermissionError(13, "no"), "disk.read-only")])
+def test_a_full_or_closed_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, code: str) -> None:
+    """With what to do, exit 40, and the old file in place."""
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+
+    def full(*args: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(EmbspecError) as caught:
+        files.replace(str(path), b"new")
+    (problem,) = caught.value.problems
+    assert (problem.code, caught.value.exit) == (code, 40) and problem.fix and str(path) in problem.text
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["x"]
+
+
+def test_a_read_only_folder_is_a_sentence(tmp_path: Path) -> None:
+    """As a user meets it."""
+    folder = tmp_path / "closed"
+    folder.mkdir(0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    with pytest.raises(EmbspecError) as caught:
+        files.replace(str(folder / "x"), b"new")
+    assert caught.value.problems[0].code == "disk.read-only"
