@@ -32,10 +32,9 @@ lint: env
 
 bench: env
 	$(BIN)/python benchmarks/noop.py
-	$(BIN)/python benchmarks/bm25.py
 
 schemas: env
 	for name in spec lock report output; do $(BIN)/embspec schema $$name > schemas/$$name.schema.json; done
 
 clean:
-	rm -rf .venv .embspec out build *.egg-info
+	rm -rf .venv benchmarks/.venv .embspec out build *.egg-info

@@ -76,7 +76,7 @@ def machine() -> dict[str, Any]:
 def save(name: str, value: Mapping[str, Any]) -> None:
     """Write `results/NAME.json`."""
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine(), **value}, indent=1, ensure_ascii=False)
+    text = json.dumps(value, indent=1, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -47,7 +47,7 @@ def _no_op(args: list[str]) -> bool:
         now = plan(expand(STREET, spec.values), lock.blocks, world, Wish(), Recipes(SHARED, INTRODUCED))
     except (EmbspecError, OSError, ValueError):
         return False  # the command meets it again and says it in full
-    if now.work or now.stale or now.dropped or now.lost or not now.green:
+    if not now.idle:
         return False
     if "--json" in args:
         print(words.as_json(words.plan_json(at, now, lock.blocks, 0)))

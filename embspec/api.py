@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embspec.errors import INCONCLUSIVE, OK, RED, EmbspecError, Problem, fail
 from embspec.lock.diff import StageDiff, diff
-from embspec.lock.text import Lock, read
+from embspec.lock.text import Lock
 from embspec.plan.canonical import plain
 from embspec.plan.nodes import Node, expand
 from embspec.plan.plan import Plan, Recipes, plan
@@ -166,11 +166,11 @@ class Project:
     def lock_at(self, given: str) -> Lock:
         """A lock by file, or by git revision."""
         if os.path.isfile(given):
-            with open(given, encoding="utf-8") as file:
-                return read(file.read(), given)
+            with open(given, "rb") as file:
+                return locked.parse(file.read(), given)
         from embspec import git
 
-        return read(git.show(given, self.at.lock).decode(), f"{given}:{self.at.shown(self.at.lock)}")
+        return locked.parse(git.show(given, self.at.lock), f"{given}:{self.at.shown(self.at.lock)}")
 
     def diff(self, before: str, after: str | None = None) -> LockDiff:
         """Two locks by revision or file; the second is the work tree's where it is left out."""

@@ -95,8 +95,10 @@ def print_error(problems: Sequence[Problem], code: int, json_: bool) -> int:
     if json_:
         put({"exit": code, "errors": [_error(p) for p in problems]})
     else:
+        coloured = on_terminal() and not os.environ.get("NO_COLOR")
+        word = click.style("error", fg="red") if coloured else "error"
         for problem in problems:
-            click.echo(f"{click.style('error', fg='red')}: {problem}", err=True)
+            click.echo(f"{word}: {problem}", err=True)
     return code
 
 

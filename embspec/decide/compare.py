@@ -71,7 +71,7 @@ def _changes(
         return []
     clusters = cluster_numbers([row["cluster"] for _, row in pairs])
     columns = {metric: [b["scores"][metric] - a["scores"][metric] for a, b in pairs] for metric in metrics}
-    spans = mean_intervals(list(columns.values()), clusters, resamples=resamples, seed=seed)
+    spans = mean_intervals(list(columns.values()), clusters, resamples=resamples, seed=seed, differences=True)
     lone = len(set(clusters.tolist())) < 2
     return [
         Change(

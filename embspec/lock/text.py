@@ -129,11 +129,16 @@ def _texts(tree: _Tree, file: str) -> dict[str, str]:
     return texts
 
 
-def write(lock: Lock, order: Sequence[str]) -> str:
-    """The lock's canonical text: blocks in street order, then the environments they name."""
+def check_known(lock: Lock) -> None:
+    """Refuse to change a lock that a newer embspec wrote lines into: they would be lost."""
     if lock.unknown:
         text = "this line was written by a newer embspec; this one reads the lock but must not write it"
         raise EmbspecError(*(Problem("lock.unknown", text, where, "use the newer embspec") for where in lock.unknown))
+
+
+def write(lock: Lock, order: Sequence[str]) -> str:
+    """The lock's canonical text: blocks in street order, then the environments they name."""
+    check_known(lock)
     parts = [_render(name, _lines(lock.blocks[name])) for name in order if name in lock.blocks]
     used = {b.env for b in lock.blocks.values()}
     parts += [_render(name, [f"  {_key(k)}: {v}" for k, v in lock.envs[name].items()])

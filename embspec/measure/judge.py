@@ -163,7 +163,9 @@ def _interval(
     if ref is not None and gate.factor != 1:
         return ratio_interval(system, ref, clusters, confidence=confidence, resamples=resamples, seed=seed)
     values = system if ref is None else system - ref
-    return mean_interval(values, clusters, confidence=confidence, resamples=resamples, seed=seed)
+    return mean_interval(
+        values, clusters, confidence=confidence, resamples=resamples, seed=seed, differences=ref is not None
+    )
 
 
 def _bound(gate: Gate) -> float:

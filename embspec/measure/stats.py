@@ -36,10 +36,18 @@ def cluster_numbers(labels: Sequence[str]) -> NDArray[np.int64]:
 
 
 def mean_interval(
-    values: ArrayLike, clusters: ArrayLike, *, confidence: float = 95.0, resamples: int = RESAMPLES, seed: int = 0
+    values: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    confidence: float = 95.0,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    differences: bool = False,
 ) -> Interval:
     """Percentile bootstrap of a mean; of paired differences it is the paired bootstrap."""
-    return mean_intervals([values], clusters, confidence=confidence, resamples=resamples, seed=seed)[0]
+    return mean_intervals(
+        [values], clusters, confidence=confidence, resamples=resamples, seed=seed, differences=differences
+    )[0]
 
 
 def mean_intervals(
@@ -49,11 +57,13 @@ def mean_intervals(
     confidence: float = 95.0,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    differences: bool = False,
 ) -> list[Interval]:
     """The same for several columns over the same queries, drawn once; each is equal to `mean_interval` of it alone.
 
     Where all scores are 0 or all are 1 a bootstrap has no width, which would claim certainty: there the limits are
-    Wilson's with one trial per cluster.
+    Wilson's with one trial per cluster. Not so for differences: no question on which two systems differ is no gain of
+    either.
     """
     sums, counts, scales = _cluster_sums(columns, clusters)
     totals = _resampled(np.column_stack([sums, counts]), resamples, seed)
@@ -62,7 +72,7 @@ def mean_intervals(
     for column, (total, scale) in enumerate(zip(sums.sum(axis=0), scales, strict=True)):
         value = float(total / counts.sum() / scale)
         low, high = _limits(means[:, column] / scale, confidence)
-        if value in (0.0, 1.0) and bool(np.all(np.asarray(columns[column], np.float64) == value)):
+        if not differences and value in (0.0, 1.0) and bool(np.all(np.asarray(columns[column], np.float64) == value)):
             low, high = wilson(round(value * len(counts)), len(counts), confidence)
         found.append(_rounded(value, low, high))
     return found

@@ -39,12 +39,18 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The whole decision; `lost` are bytes that are nowhere and that no stage makes."""
+    """The whole decision; `lost` are bytes that are nowhere, `behind` paths of `out/` that hold others or none."""
 
     steps: tuple[Step, ...]
     dropped: tuple[str, ...]
     lost: tuple[tuple[str, str], ...]
     verdict: str
+    behind: tuple[str, ...] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether a build would find nothing to do, and nothing red to say."""
+        return self.green and not (self.work or self.stale or self.dropped or self.lost or self.behind)
 
     @property
     def stale(self) -> tuple[Step, ...]:
@@ -92,9 +98,10 @@ def plan(
         if not (step.state == RUN and (step.maybe or not step.out)):
             table.known.update({f"{node.name}/{a}": d for a, d in step.out.items()})
         steps.append(step)
-    lost = _demand(steps, table, verdict)
+    behind = [t for t in targets(steps, verdict) if wish.publish and not world.published(t[0], t[2])]
+    lost = _demand(steps, table, [role for _, role, _ in behind])
     dropped = () if wish.to else tuple(name for name in blocks if name not in table.names)
-    return Plan(tuple(steps), dropped, tuple(lost), verdict)
+    return Plan(tuple(steps), dropped, tuple(lost), verdict, tuple(path for path, _, _ in behind))
 
 
 def _up_to(nodes: Sequence[Node], to: str) -> Sequence[Node]:
@@ -282,12 +289,11 @@ def targets(steps: Sequence[Step], verdict: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def _demand(steps: list[Step], table: _Table, verdict: str) -> list[tuple[str, str]]:
-    """Walk back up the street: bytes that somebody opens and nobody has are made again."""
+def _demand(steps: list[Step], table: _Table, behind: list[str]) -> list[tuple[str, str]]:
+    """Walk back up the street: bytes that a stage or `out/` needs and nobody has are made again."""
     at = {s.node.name: i for i, s in enumerate(steps)}
     wanted = [role for step in steps if step.state == RUN and not step.maybe for role in _opens(step, table)]
-    if table.wish.publish:
-        wanted += [role for path, role, d in targets(steps, verdict) if not table.world.published(path, d)]
+    wanted += behind
     lost, seen = [], set()
     while wanted:
         role = wanted.pop()

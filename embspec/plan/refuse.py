@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from embspec.plan.canonical import scalar
@@ -21,18 +20,23 @@ class Limits(NamedTuple):
 def consumed(street: Sequence[Stage], limits: Limits, path: str) -> bool:
     """Whether some stage, or the plan, obeys this field."""
     patterns = [p.replace("{name}", "*") for stage in street for p in stage.params] + list(limits.unkeyed)
-    return any(fnmatchcase(path, p) or fnmatchcase(path, p + ".*") for p in patterns)
+    return any(_fits(path.split("."), p.split(".")) for p in patterns)
+
+
+def _fits(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """A field, or the section around it; a star is one name, so that `pairs.*.path` is no path deeper down."""
+    return len(path) >= len(pattern) and all(want in ("*", have) for want, have in zip(pattern, path, strict=False))
 
 
 def refused(
     values: Mapping[str, Any], written: Collection[str], street: Sequence[Stage], limits: Limits
 ) -> list[tuple[str, str]]:
     """Each written field that is not built, at the highest name that is wholly so, with the reason."""
-    leaves = [path for path in values if not path.startswith("gates.")]
+    leaves = {path: consumed(street, limits, path) for path in values if not path.startswith("gates.")}
     found: dict[str, str] = {}
     for path in written:
-        below = [leaf for leaf in leaves if leaf == path or leaf.startswith(path + ".")]
-        if below and not any(consumed(street, limits, leaf) for leaf in below):
+        below = [obeyed for leaf, obeyed in leaves.items() if leaf == path or leaf.startswith(path + ".")]
+        if below and not any(below):
             found[path] = "this version of embspec does not build it yet"
     tops = {p: text for p, text in found.items() if not any(p.startswith(other + ".") for other in found)}
     return sorted([*tops.items(), *_limited(values, written, limits), *_gates(written, limits)])
@@ -41,7 +45,7 @@ def refused(
 def _limited(values: Mapping[str, Any], written: Collection[str], limits: Limits) -> list[tuple[str, str]]:
     rows = []
     for path, value in values.items():
-        built = next((v for p, v in limits.fields.items() if fnmatchcase(path, p)), None)
+        built = next((v for p, v in limits.fields.items() if _fits(path.split("."), p.split("."))), None)
         others = [v for v in (value if isinstance(value, list) else [value]) if built and v not in built]
         if built and others and path in written:
             shown = ", ".join(map(scalar, others))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from embspec.errors import EmbspecError, Problem, Where, fail
-from embspec.lock.text import Lock
+from embspec.lock.text import Lock, check_known
 from embspec.plan.nodes import Node
 from embspec.plan.plan import RUN, Plan, Recipes, Step, plan
 from embspec.plan.protocol import Progress
@@ -17,7 +17,7 @@ from embspec.run import locked
 from embspec.run.environment import env_id
 from embspec.run.publish import publish
 from embspec.run.stage import Ran, block_of, log_path, run_stage
-from embspec.store.files import ignored, replace
+from embspec.store.files import ignored, replace, room
 from embspec.store.world import DiskWorld
 
 
@@ -83,6 +83,8 @@ def _build(job: Job) -> Outcome:
     now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
     if job.order.locked:
         check(now)
+    elif now.dropped or any(step.node.stage.locked for step in now.work):
+        check_known(lock)  # before hours of work, not after
     while True:
         if now.lost:
             raise lost(now)
@@ -171,7 +173,8 @@ def _run(step: Step, now: Plan, job: Job) -> Ran:
         job.tell(Event(name, "progress", event.text, event.done, event.total))
 
     try:
-        return run_stage(step, known, job.world, tell)
+        with room(job.world.objects.store):
+            return run_stage(step, known, job.world, tell)
     except EmbspecError:
         raise
     except Exception as error:

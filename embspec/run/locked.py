@@ -16,12 +16,17 @@ from embspec.store.places import Places
 
 def load(at: Places) -> Lock:
     """The lock beside the spec; an empty one where there is none."""
-    shown = at.shown(at.lock)
     try:
         with open(at.lock, "rb") as file:
-            return read(file.read().decode(), shown)
+            return parse(file.read(), at.shown(at.lock))
     except FileNotFoundError:
         return Lock()
+
+
+def parse(data: bytes, shown: str) -> Lock:
+    """The lock in a file's bytes."""
+    try:
+        return read(data.decode(), shown)
     except UnicodeDecodeError as error:
         raise fail("lock.syntax", f"byte {error.start} is not UTF-8", Where(shown),
                    "restore the lock from git, or delete it to have it written anew") from None

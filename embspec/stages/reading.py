@@ -181,7 +181,7 @@ def json_rows(tree: Tree, name: str, problems: Problems) -> Iterator[Row]:
             continue
         where = Where(name, number)
         try:
-            value = parse(text)
+            value = parse(text.rstrip("\n"))  # or an end that is missing would be on the next line
         except json.JSONDecodeError as error:
             problems.add("input.json", f"not JSON: {error.msg.lower()}", where._replace(column=error.colno), fix)
         except (ValueError, RecursionError) as error:

@@ -34,7 +34,7 @@ def _lexical_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
 def _report_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     roles = ["snapshot/manifest"]
     roles += ["split/leaks.json", "split/test.jsonl"] if "split" in names else []
-    roles += ["lexical/tokenizer.json"] if "lexical" in names else []
+    roles += ["lexical/tokenizer.json", "lexical/tried.json"] if "lexical" in names else []
     roles += ["evaluate/scores", "evaluate/runs"] if "evaluate" in names else []
     roles += ["gates/verdict.json"] if "gates" in names else []
     return tuple(roles)
@@ -117,7 +117,7 @@ STREET: tuple[Stage, ...] = (
         recipe=1,
         params=("eval.bm25",),
         needs=_lexical_needs,
-        makes=("tokenizer.json",),
+        makes=("tokenizer.json", "tried.json"),
         make="embspec.stages.lexical.make:make",
         uses=("bm25", "metrics"),
         when=_has_pairs,

@@ -8,6 +8,8 @@ from errno import EDQUOT, ENOSPC, EROFS
 
 from embspec.errors import EmbspecError, fail
 
+_FULL = (ENOSPC, EDQUOT)
+
 
 def replace(path: str, data: bytes) -> None:
     """Put `data` at `path` by temporary file, fsync and rename."""
@@ -70,8 +72,19 @@ def disk(path: str) -> Iterator[None]:
         raise _said(error, path) from error
 
 
+@contextmanager
+def room(path: str) -> Iterator[None]:
+    """The same sentence where a disk fills up under what others write; their other failures are their own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise _said(error, path) from error
+
+
 def _said(error: OSError, path: str) -> EmbspecError:
-    if error.errno in (ENOSPC, EDQUOT):
+    if error.errno in _FULL:
         return fail("disk.full", f"no space is left for `{path}`; what was finished is kept",
                     fix="free some space, or set EMBSPEC_STORE to another disk, and run the command again")
     if error.errno == EROFS or isinstance(error, PermissionError):

@@ -13,45 +13,59 @@ from embspec.errors import Where, fail
 from embspec.store.objects import listing
 
 _GLOB = re.compile(r"[*?\[]")
+_WORD = re.compile(r"([*?])|\[(!?)(\]?[^\]]*)\]|.", re.DOTALL)
+_IN_CLASS = re.compile(r"[\\^\[\]&~|]|-(?=-)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Found(NamedTuple):
-    """One live file: its name as a stage sees it, where it lies, and its stat."""
+    """One live file: its name as a stage sees it, the folder that the name starts from, and its stat."""
 
     name: str
-    path: str
+    base: str  # one string for all files of a glob, so that a million of them fit
     size: int
     mtime: int
     inode: int
 
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+        return f"{self.base}/{self.name}"
+
 
 def find(folder: str, globs: Sequence[str]) -> list[Found]:
     """The files that the globs match, by name; hidden files and folders are left out, as a shell does."""
-    found: dict[str, Found] = {}
-    for glob in globs:
-        anchor, pattern = _split(glob)
-        base = os.path.normpath(os.path.join(folder, anchor))
-        found.update((each.name, each) for each in _match(base, os.path.normpath(pattern)))
-    return [found[name] for name in sorted(found)]
+    found = [each for glob in globs for each in _match(folder, *_split(glob))]
+    if len(globs) > 1:
+        found = list({each.name: each for each in found}.values())
+    return sorted(found)
 
 
 def _split(glob: str) -> tuple[str, str]:
     """`folder//pattern`: the folder of the file that named the pattern, where that is not the spec's own."""
     anchor, mark, pattern = glob.partition("//")
-    return (anchor, pattern) if mark else ("", glob)
+    return (anchor, os.path.normpath(pattern)) if mark else ("", os.path.normpath(glob))
 
 
-def _match(base: str, pattern: str) -> list[Found]:
+def _match(folder: str, anchor: str, pattern: str) -> list[Found]:
+    base = os.path.normpath(os.path.join(folder, anchor))
     parts = pattern.split("/")
     fixed = next((i for i, part in enumerate(parts) if _GLOB.search(part)), len(parts))
     if fixed == len(parts):
         path = os.path.join(base, pattern)
-        return [_found(pattern, path, os.stat(path))] if os.path.isfile(path) else []
+        return [_found(pattern, base, os.stat(path))] if os.path.isfile(path) else []
     head = "".join(part + "/" for part in parts[:fixed])
-    deep = len(parts) - fixed if "**" not in parts else 0
-    found: list[Found] = []
-    _walk(os.path.normpath(os.path.join(base, head)), head, deep, re.compile(_regex(parts)).fullmatch, found)
-    return found
+    walk = _Walk(base, _test(parts), [])
+    walk.into(os.path.normpath(os.path.join(base, head)), head, 0 if "**" in parts else len(parts) - fixed)
+    return walk.found
+
+
+def _test(parts: Sequence[str]) -> Callable[[str], object]:
+    try:
+        return re.compile(_regex(parts)).fullmatch
+    except re.error:
+        raise fail("input.glob", f"the path `{'/'.join(parts)}` has a range that runs backwards",
+                   fix="write the smaller character first, as in [a-z]") from None
 
 
 def _regex(parts: Sequence[str]) -> str:
@@ -60,45 +74,65 @@ def _regex(parts: Sequence[str]) -> str:
         if part == "**":
             words.append("(?:[^/]+/)*" if i < len(parts) - 1 else ".*")
         else:
-            text = re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-            text = re.sub(r"\\\[(!?)(.*?)\\\]", lambda m: f"[{'^' if m[1] else ''}{m[2]}]", text)
-            words.append(text + ("/" if i < len(parts) - 1 else ""))
+            words.append(_WORD.sub(_word, part) + ("/" if i < len(parts) - 1 else ""))
     return "".join(words)
 
 
-def _walk(folder: str, prefix: str, deep: int, test: Callable[[str], object], found: list[Found]) -> None:
-    """Add the files below a folder whose name passes; `deep` 0 goes all the way down."""
-    try:
-        with os.scandir(folder) as listed:
-            entries = sorted(listed, key=lambda e: e.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        if entry.name[0] == ".":
-            continue
-        name = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if deep != 1:
-                _walk(entry.path, name + "/", max(deep - 1, 0), test, found)
-        elif test(name):
-            info = _stat(entry)
-            if stat.S_ISREG(info.st_mode):
-                found.append(_found(name, entry.path, info))
+def _word(found: re.Match[str]) -> str:
+    """A star, a question mark, a class such as [a-f] or [!0-9], or a character that stands for itself."""
+    if found[1]:
+        return "[^/]*" if found[1] == "*" else "[^/]"
+    if found[3]:
+        return f"[{'^' if found[2] else ''}{_IN_CLASS.sub(_escaped, found[3])}]"
+    return re.escape(found[0])
 
 
-def _found(name: str, path: str, info: os.stat_result) -> Found:
-    if not name.isascii():
-        _utf8(name)
-    return Found(name, path, info.st_size, info.st_mtime_ns, info.st_ino)
+def _escaped(found: re.Match[str]) -> str:
+    return "\\" + found[0]
 
 
-def _utf8(name: str) -> None:
-    """A name becomes an id and a line of text, so it has to be text."""
+class _Walk(NamedTuple):
+    """A way through folders: where names start, which names pass, and what was found."""
+
+    base: str
+    test: Callable[[str], object]
+    found: list[Found]
+
+    def into(self, folder: str, prefix: str, deep: int) -> None:
+        """Take what is below a folder; `deep` 0 goes all the way down."""
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda e: e.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.name[0] == ".":
+                continue
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if deep != 1:
+                    self.into(entry.path, name + "/", max(deep - 1, 0))
+            elif self.test(name):
+                info = _stat(entry)
+                if stat.S_ISREG(info.st_mode):
+                    self.found.append(_found(name, self.base, info))
+
+
+def _found(name: str, base: str, info: os.stat_result) -> Found:
+    if not (name.isascii() and name.isprintable()):
+        _writable(name)
+    return Found(name, base, info.st_size, info.st_mtime_ns, info.st_ino)
+
+
+def _writable(name: str) -> None:
+    """A name becomes an id and part of a line of text, so it has to be text, and on one line."""
     try:
         name.encode()
     except UnicodeEncodeError:
         shown = name.encode(errors="backslashreplace").decode()
         raise fail("input.file-name", "the name of this file is not UTF-8", Where(shown), "rename it") from None
+    if _CONTROL.search(name):
+        raise fail("input.file-name", "the name of this file has a control character", Where(ascii(name)), "rename it")
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result:

@@ -32,7 +32,7 @@ def load(at: Places) -> Resolved | None:
             kept = json.load(file)
     except (OSError, ValueError):
         return None
-    if kept["code"] != _code():
+    if not isinstance(kept, dict) or kept.get("code") != _code():
         return None  # of another version, in a form of its own
     files = tuple(os.path.normpath(os.path.join(at.folder, f)) for f in kept["files"])
     if kept["digest"] != _digest(files):

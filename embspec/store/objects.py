@@ -33,7 +33,7 @@ def listing(entries: Iterator[tuple[str, str, int]] | list[tuple[str, str, int]]
 
 def entries(text: bytes) -> list[tuple[str, str, int]]:
     """Name, sha256 and size of each file of a tree."""
-    rows = (line.split(" ", 2) for line in text.decode().splitlines())
+    rows = (line.split(" ", 2) for line in text.decode().split("\n")[:-1])
     return [(name, digest, int(size)) for digest, size, name in rows]
 
 
@@ -57,7 +57,7 @@ class Objects:
         try:
             with open(path, "rb") as file:
                 return all(os.path.exists(self.path(f"sha256:{d}")) for _, d, _ in entries(file.read()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def text(self, digest: str) -> str | None:
@@ -65,7 +65,7 @@ class Objects:
         try:
             with open(self.path(digest), "rb") as file:
                 return file.read().decode()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     @contextmanager

@@ -28,7 +28,7 @@ def load(store: str, key: str) -> Sequence[Record]:
     folder = _folder(store, key)
     try:
         names = sorted(n for n in os.listdir(folder) if n.endswith(".json") and not n.startswith("."))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     records = []
     for name in names:

@@ -163,11 +163,9 @@ def test_the_no_op_writes_nothing(built: Path) -> None:
     assert stamps() == before
 
 
-def test_the_build_that_did_the_work_left_the_stat_cache(built: Path, hashed: list[str]) -> None:
-    """Deleted state costs one reading of the inputs, and nothing else."""
+def test_deleted_state_costs_one_reading(built: Path, hashed: list[str]) -> None:
+    """The caches under .embspec may go at any time: then each input is read once, and no stage runs."""
     for path in (built.parents[1] / ".embspec").glob("*.cache"):
         path.unlink()
-    said = embspec("build")
-    assert said.exit == 0
+    assert {stage["state"] for stage in embspec("build", "--json").json["stages"]} == {"clean"}
     assert len(hashed) == DOCUMENTS + 1
-    assert "0 stages run" in said.err

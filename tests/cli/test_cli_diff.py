@@ -48,15 +48,16 @@ def test_by_revision_and_by_file_it_is_the_same(history: Path) -> None:
     """A revision names the lock of the spec in it; a file is a lock wherever it lies."""
     old = subprocess.run(["git", "show", "first:specs/harbour.lock"], check=True, capture_output=True).stdout
     Path("old.lock").write_bytes(old)
-    ways = [embspec("diff", "first"), embspec("diff", "old.lock"), embspec("diff", "old.lock", LOCK), embspec("diff", SPEC, "HEAD")]
-    assert {way.out for way in ways} == {embspec("diff").out}
+    ways = (["first"], ["old.lock"], ["old.lock", LOCK], [SPEC, "HEAD"])
+    assert {embspec("diff", *way).out for way in ways} == {embspec("diff").out}
     assert embspec("diff", "first", "HEAD").out == "the locks say the same\n"
 
 
 def test_two_ways_round(history: Path) -> None:
     """What was added one way is removed the other way."""
     shutil.copyfile(LOCK, "new.lock")
-    there, back = embspec("diff", "first", "new.lock", "--json").json, embspec("diff", "new.lock", "first", "--json").json
+    there = embspec("diff", "first", "new.lock", "--json").json
+    back = embspec("diff", "new.lock", "first", "--json").json
     assert there["documents"] == {"added": 1, "removed": 0, "changed": 1}
     assert back["documents"] == {"added": 0, "removed": 1, "changed": 1}
     for ahead, behind in zip(there["metrics"], back["metrics"], strict=True):
@@ -93,7 +94,9 @@ def test_what_the_store_lacks_is_said(history: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("words", "code", "exit"), [
-    (["nowhere"], "usage.revision", 2), (["before"], "usage.not-in-revision", 2), (["specs/docs/ice.md"], "lock.syntax", 12),
+    (["nowhere"], "usage.revision", 2),
+    (["before"], "usage.not-in-revision", 2),
+    (["specs/docs/ice.md"], "lock.syntax", 12),
     (["first", "HEAD", "main"], "usage.arguments", 2),
 ])
 def test_what_is_no_lock(words: list[str], code: str, exit: int, history: Path) -> None:

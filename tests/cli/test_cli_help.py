@@ -48,7 +48,7 @@ def test_the_exit_codes_are_the_table_and_help_prints_them() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_an_example_and_needs_no_project_for_its_help(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_command_has_an_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--help` gives an example that begins with the command, and exits 0 anywhere."""
     monkeypatch.chdir(tmp_path)
     said = embspec(name, "--help")

@@ -95,11 +95,11 @@ def test_doctor(harbour: Path) -> None:
     assert all(list(finding) == ["what", "good", "text", "fix"] for finding in found["findings"])
 
 
-@pytest.mark.parametrize("words", [["build"], ["check"], ["plan"], ["status"], ["explain", "corpus"], ["lock", "--check"]])
-def test_an_error_of_the_spec_is_an_object_for_every_command(words: list[str], harbour: Path) -> None:
+@pytest.mark.parametrize("line", ["build", "check", "plan", "status", "explain corpus", "lock --check"])
+def test_an_error_of_the_spec_is_an_object_for_every_command(line: str, harbour: Path) -> None:
     """All errors at once, each with its code and place."""
     edit(SPEC, "test: 0.6", "test: much\n  tset: 0.6")
-    found = one(embspec(*words, "--json"))
+    found = one(embspec(*line.split(), "--json"))
     OBJECT.validate(found)
     assert found["exit"] == 3
     assert [(e["code"], e["file"], e["line"], e["column"]) for e in found["errors"]] == [

@@ -67,8 +67,18 @@ def test_a_terminal_gets_a_bar(harbour: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "[0.7961, 1.0]" in " ".join(said.err.split())
 
 
+def test_an_error_is_red_on_a_terminal_alone(harbour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colour for a person; none for a file, and none for one who asked for none."""
+    edit(SPEC, "test: 0.6", "test: much")
+    assert "\x1b" not in embspec("plan").both
+    monkeypatch.setattr("tests.support.command.Stream.isatty", lambda self: True)
+    assert "\x1b[31merror" in embspec("plan").err
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in embspec("plan").both
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_stage_and_the_next_build_goes_on(number: int, harbour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_stops_a_stage(number: int, harbour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 41, what was finished is kept, and the end is that of an undisturbed build."""
     def stop(*args: Any) -> None:
         os.kill(os.getpid(), number)

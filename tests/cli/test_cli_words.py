@@ -58,8 +58,10 @@ def test_a_spec_is_found_from_any_folder(built: Path, monkeypatch: pytest.Monkey
     assert (said.exit, said.json["lock"], said.json["out"]) == (0, "../harbour.lock", "../../out/harbour")
 
 
-@pytest.mark.parametrize("words", [["biuld"], ["build", "--lokced"], ["lock"], ["plan", "--set"], ["build", "--wait", "long"],
-                                   ["schema", "specs"], ["build", "--locked", "--retrain"]])
+@pytest.mark.parametrize("words", [
+    ["biuld"], ["build", "--lokced"], ["lock"], ["plan", "--set"], ["build", "--wait", "long"], ["schema", "specs"],
+    ["build", "--locked", "--retrain"],
+])
 def test_usage_errors_exit_2_and_say_where_help_is(words: list[str], harbour: Path) -> None:
     """A word, an option or a value that is none: one sentence for people, one object for machines."""
     said = embspec(*words)

@@ -68,4 +68,5 @@ def test_consumed_by_a_stage_or_outside_it() -> None:
     """A section takes all that is under it, and nothing that only begins alike."""
     assert consumed(STREET, LIMITS, "split.anything.at.all") and consumed(STREET, LIMITS, "keys.env")
     assert consumed(STREET, LIMITS, "pairs.x.trust") and not consumed(STREET, LIMITS, "pairs.x.weight")
+    assert not consumed(STREET, LIMITS, "pairs.x.deep.trust") and not consumed(STREET, LIMITS, "pairs")
     assert not consumed(STREET, LIMITS, "splitting") and not consumed(STREET, LIMITS, "seeds")

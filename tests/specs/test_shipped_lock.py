@@ -1,4 +1,5 @@
 """The locks we ship are what this code makes of the specs we ship."""
+
 from __future__ import annotations
 
 import shutil

@@ -1,4 +1,5 @@
 """Tiny artefacts for the stages behind the split, and those stages run on them."""
+
 from __future__ import annotations
 
 import json
@@ -47,8 +48,15 @@ def params(**changed: Any) -> dict[str, Any]:
 def question(id: str, text: str, *positives: str | tuple[str, float], **marks: Any) -> Row:
     """A row as the split writes it."""
     judged = [{"id": p, "grade": 1} if isinstance(p, str) else {"id": p[0], "grade": p[1]} for p in positives]
-    return {"id": id, "query": text, "positives": judged, "source": "gold", "trust": "gold",
-            "cluster": judged[0]["id"], **marks}
+    return {
+        "id": id,
+        "query": text,
+        "positives": judged,
+        "source": "gold",
+        "trust": "gold",
+        "cluster": judged[0]["id"],
+        **marks,
+    }
 
 
 def lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
@@ -69,16 +77,21 @@ class Bench:
     def __init__(self, folder: Path, documents: Mapping[str, str | tuple[str, str]]) -> None:
         self.folder = folder
         titled = {id: ("", text) if isinstance(text, str) else text for id, text in documents.items()}
-        rows = [{"id": id, "title": title, "text": text, "document": None, "metadata": {}}
-                for id, (title, text) in sorted(titled.items())]
+        rows = [
+            {"id": id, "title": title, "text": text, "document": None, "metadata": {}}
+            for id, (title, text) in sorted(titled.items())
+        ]
         manifest = folder / "snapshot" / "manifest"
         self.needs: dict[str, Path] = {
             "snapshot/documents.jsonl": lines(folder / "snapshot" / "documents.jsonl", rows),
             "snapshot/manifest": manifest,
         }
-        manifest.write_text("".join(
-            f"{r['id']}\t{xxhash.xxh3_128_hexdigest((r['title'] + chr(0) + r['text']).encode())}\n" for r in rows
-        ), encoding="utf-8")
+        manifest.write_text(
+            "".join(
+                f"{r['id']}\t{xxhash.xxh3_128_hexdigest((r['title'] + chr(0) + r['text']).encode())}\n" for r in rows
+            ),
+            encoding="utf-8",
+        )
 
     def split(self, part: str, rows: Sequence[Row]) -> None:
         """One part of the split."""
@@ -104,7 +117,10 @@ class Bench:
 
 
 MAKES: Mapping[str, Callable[..., Made]] = {
-    "lexical": make_lexical, "evaluate": make_evaluate, "gates": make_gates, "report": make_report,
+    "lexical": make_lexical,
+    "evaluate": make_evaluate,
+    "gates": make_gates,
+    "report": make_report,
 }
 
 
@@ -144,12 +160,26 @@ def slow_scores(ids: Sequence[str], grades: Mapping[str, float], k: int) -> dict
 
 
 def ranked(
-    query: str, rank: int | None, *, system: str = "bm25", suite: str = "domain", cluster: str | None = None,
-    slices: Sequence[str] = (), metrics: Sequence[str] = ("mrr@10",), depth: int = 100,
+    query: str,
+    rank: int | None,
+    *,
+    system: str = "bm25",
+    suite: str = "domain",
+    cluster: str | None = None,
+    slices: Sequence[str] = (),
+    metrics: Sequence[str] = ("mrr@10",),
+    depth: int = 100,
 ) -> tuple[Row, Row]:
     """The run and the scores of a question with one right document at a rank, or nowhere."""
-    names = {"suite": suite, "system": system, "dim": None, "precision": None, "query": query,
-             "cluster": cluster or f"document of {query}", "slices": list(slices)}
+    names = {
+        "suite": suite,
+        "system": system,
+        "dim": None,
+        "precision": None,
+        "query": query,
+        "cluster": cluster or f"document of {query}",
+        "slices": list(slices),
+    }
     gains = [float(at == rank) for at in range(1, depth + 1)]
     ids = [f"right of {query}" if gain else f"wrong {at}" for at, gain in enumerate(gains, 1)]
     scores = {metric: score(metric, gains, [1.0]) for metric in metrics}

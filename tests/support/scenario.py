@@ -83,7 +83,8 @@ class Scenario:
         said = []
         for number, step in enumerate(steps, 1):
             text = self.names.hide(VERBS[step.verb](self, step))
-            said.append(f"[{number}] {step.line}\n" + "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines()))
+            shown = "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines())
+            said.append(f"[{number}] {step.line}\n{shown}")
         return "\n".join(said)
 
     def _command(self, step: Step) -> str:
@@ -116,7 +117,8 @@ class Scenario:
         return ""
 
     def _move(self, step: Step) -> str:
-        shutil.move(*step.words)
+        before, after = step.words
+        shutil.move(before, after)
         return ""
 
     def _copy(self, step: Step) -> str:
@@ -125,8 +127,7 @@ class Scenario:
         return ""
 
     def _git(self, step: Step) -> str:
-        args = [word.replace("_", " ") if at and step.words[at - 1] == "-m" else word for at, word in enumerate(step.words)]
-        done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *step.words], capture_output=True, text=True, check=False)
         return "" if done.returncode == 0 else f"git: exit {done.returncode}\n"
 
     def _cd(self, step: Step) -> str:

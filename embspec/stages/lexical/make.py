@@ -17,7 +17,7 @@ DIGITS = 9  # of a mean: candidates that are equal on paper are equal here
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
-    """Write `tokenizer.json`; where it was chosen, with the score of each candidate."""
+    """Write `tokenizer.json`, and apart from it `tried.json`: scores that move must not move what reads the choice."""
     name = params["eval.bm25.tokenizer"]
     tried: dict[str, float] = {}
     queries: list[dict[str, Any]] = []
@@ -29,8 +29,8 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
             tried[candidate] = _try(candidate, queries, documents, params)
         # The first of equals: the table's order is from the plainest to the most particular.
         name = max(tried, key=lambda candidate: tried[candidate])
-    found = {"tokenizer": name, "metric": METRIC if tried else None, "queries": len(queries), "tried": tried}
-    (out / "tokenizer.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    _write(out / "tokenizer.json", {"tokenizer": name})
+    _write(out / "tried.json", {"metric": METRIC if tried else None, "queries": len(queries), "tried": tried})
     stat = {"tokenizer": name, **{f"{METRIC} {candidate}": round(value, 4) for candidate, value in tried.items()}}
     return Made(stat=stat, counts={"rows": len(queries)})
 
@@ -43,3 +43,7 @@ def _try(name: str, queries: Sequence[Mapping[str, Any]], documents: Path, param
         judged = {p["id"]: p["grade"] for p in query["positives"]}
         total += score(METRIC, *gains(words.rank(query["query"], judged, DEPTH), judged))
     return round(total / max(len(queries), 1), DIGITS)
+
+
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -17,7 +17,8 @@ def hardest(scores: Sequence[Row], runs: Sequence[Row], tests: Sequence[Row], me
     ranked = [row for row in runs if row["suite"] == SUITE and row["query"] in texts]
     if not ranked:
         return []
-    system, metric = ranked[0]["system"], METRIC if METRIC in metrics else metrics[0]
+    system = ranked[0]["system"]
+    metric = METRIC if METRIC in metrics else metrics[0]
     values = {row["query"]: row["scores"][metric] for row in scores
               if row["suite"] == SUITE and row["system"] == system}
     worst = sorted((row for row in ranked if row["system"] == system), key=_badness)

@@ -30,7 +30,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         "suites": _suites(params, runs),
         "split": _split(_json(needs, "split/leaks.json")),
         "documents": _lines(needs["snapshot/manifest"]),
-        "tokenizer": _json(needs, "lexical/tokenizer.json"),
+        "tokenizer": _tokenizer(needs),
         "hardest": hardest(scores, runs, _rows(needs, "split/test.jsonl"), params["eval.metrics"]),
     }
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
@@ -46,6 +46,11 @@ def _lines(path: Path) -> int:
 
 def _json(needs: Mapping[str, Any], role: str) -> Any:
     return json.loads(needs[role].read_bytes()) if role in needs else None
+
+
+def _tokenizer(needs: Mapping[str, Any]) -> dict[str, Any] | None:
+    found, tried = _json(needs, "lexical/tokenizer.json"), _json(needs, "lexical/tried.json")
+    return {**found, **tried} if found and tried else None
 
 
 def _rows(needs: Mapping[str, Any], role: str) -> list[Row]:

@@ -40,7 +40,7 @@ def freeze(
             fix="fetch it from the store of the machine that built it, or `embspec build --accept-test-change`",
             field="split.freeze",
         )
-    then = set(old.read_text(encoding="utf-8").splitlines())
+    then = set(old.read_text(encoding="utf-8").split("\n")[:-1])
     grown = frozenset(at for at, line in members.items() if line not in then)
     return Frozen(old, grown), then - set(members.values())
 

@@ -1,4 +1,5 @@
 """What is ranked and how it is scored."""
+
 from __future__ import annotations
 
 import random
@@ -25,8 +26,11 @@ def test_rankings_and_scores_equal_a_slow_reference(tmp_path: Path, seed: int) -
     vocabulary = [f"word{n}" for n in range(25)]
     texts = {f"d{n:02}": " ".join(random_.choices(vocabulary, k=random_.randint(1, 9))) for n in range(40)}
     asked = [
-        question(f"q{n}", " ".join(random_.choices([*vocabulary, "unseen"], k=3)),
-                 *[(id, random_.randint(1, 3)) for id in random_.sample(sorted(texts), random_.randint(1, 4))])
+        question(
+            f"q{n}",
+            " ".join(random_.choices([*vocabulary, "unseen"], k=3)),
+            *[(id, random_.randint(1, 3)) for id in random_.sample(sorted(texts), random_.randint(1, 4))],
+        )
         for n in range(15)
     ]
     bench = Bench(tmp_path, texts)
@@ -46,7 +50,15 @@ def test_rows_name_all_that_a_later_stage_needs(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {"a": "kelp dries", "b": "kelp grows"})
     bench.split("test", [question("q1", "dries", ("a", 2), ("b", 1))])
     made = evaluated(bench)
-    names = {"suite": "domain", "system": "bm25", "dim": None, "precision": None, "query": "q1", "cluster": "a", "slices": []}
+    names = {
+        "suite": "domain",
+        "system": "bm25",
+        "dim": None,
+        "precision": None,
+        "query": "q1",
+        "cluster": "a",
+        "slices": [],
+    }
     assert bench.rows("evaluate/runs") == [{**names, "ids": ["a"], "gains": [2], "ideal": [2, 1]}]
     (scored,) = bench.rows("evaluate/scores")
     assert scored == {**names, "scores": {"recall@5": 0.5, "mrr@10": 1.0, "ndcg@10": pytest.approx(0.826235, abs=1e-6)}}
@@ -121,11 +133,14 @@ def test_runs_are_kept_deep(tmp_path: Path, metrics: list[str], depth: int) -> N
 def test_marks_of_the_split_are_slices(tmp_path: Path) -> None:
     """Leaking, disjoint and grown questions are marked; without a look at leaks nothing is called disjoint."""
     bench = Bench(tmp_path, {"a": "kelp"})
-    bench.split("test", [
-        question("q1", "kelp", "a", leaking=True, grown=False),
-        question("q2", "kelp", "a", leaking=False, grown=True),
-        question("q3", "kelp", "a", grown=False),
-    ])
+    bench.split(
+        "test",
+        [
+            question("q1", "kelp", "a", leaking=True, grown=False),
+            question("q2", "kelp", "a", leaking=False, grown=True),
+            question("q3", "kelp", "a", grown=False),
+        ],
+    )
     evaluated(bench)
     assert [row["slices"] for row in bench.rows("evaluate/scores")] == [["leaking"], ["grown", "disjoint"], []]
 
@@ -138,7 +153,10 @@ def test_suites_are_told_apart(tmp_path: Path) -> None:
     made = evaluated(bench, eval__metrics=["mrr@10"], **{"eval.suites.early.split": "validation"})
     assert [(row["suite"], row["query"]) for row in bench.rows("evaluate/runs")] == [("domain", "q1"), ("early", "q2")]
     assert made.stat == {
-        "queries bm25": 1, "mrr@10 bm25": 1.0, "queries bm25 on early": 1, "mrr@10 bm25 on early": 0.0,
+        "queries bm25": 1,
+        "mrr@10 bm25": 1.0,
+        "queries bm25 on early": 1,
+        "mrr@10 bm25 on early": 0.0,
     }
 
 

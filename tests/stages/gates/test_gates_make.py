@@ -1,4 +1,5 @@
 """Every verdict a gate can get, and what it makes of the build."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -41,18 +42,21 @@ def ranks(places: Iterable[int | None], **named: Any) -> list[tuple[Row, Row]]:
     return [ranked(f"q{n:03}", place, **named) for n, place in enumerate(places)]
 
 
-@pytest.mark.parametrize(("gate", "verdict"), [
-    ("mrr@10 of bm25 >= 0.5", "pass"),
-    ("mrr@10 of bm25 >= 0.51", "fail"),
-    ("mrr@10 of bm25 <= 0.5", "pass"),
-    ("mrr@10 of bm25 >= 0.2 @95", "pass"),
-    ("mrr@10 of bm25 >= 0.9 @95", "fail"),
-    ("mrr@10 of bm25 >= 0.5 @95", "inconclusive"),
-    ("mrr@10 of tuned >= 0.5", "error"),
-    ("mrr@10 on ood of bm25 >= 0.5", "error"),
-    ("mrr@10 >= 0.5", "error"),
-    ("recall@500 of bm25 >= 0.5", "error"),
-])
+@pytest.mark.parametrize(
+    ("gate", "verdict"),
+    [
+        ("mrr@10 of bm25 >= 0.5", "pass"),
+        ("mrr@10 of bm25 >= 0.51", "fail"),
+        ("mrr@10 of bm25 <= 0.5", "pass"),
+        ("mrr@10 of bm25 >= 0.2 @95", "pass"),
+        ("mrr@10 of bm25 >= 0.9 @95", "fail"),
+        ("mrr@10 of bm25 >= 0.5 @95", "inconclusive"),
+        ("mrr@10 of tuned >= 0.5", "error"),
+        ("mrr@10 on ood of bm25 >= 0.5", "error"),
+        ("mrr@10 >= 0.5", "error"),
+        ("recall@500 of bm25 >= 0.5", "error"),
+    ],
+)
 def test_each_verdict(tmp_path: Path, gate: str, verdict: str) -> None:
     """Points decide without a confidence, limits with one; what was not measured is an error, never a pass."""
     found = judged(tmp_path, ranks(HALF), gate)
@@ -66,12 +70,15 @@ def test_each_verdict(tmp_path: Path, gate: str, verdict: str) -> None:
         assert found.only["low"] < 0.5 < found.only["high"]
 
 
-@pytest.mark.parametrize(("risk", "own", "state"), [
-    ("standard", "", "green"),
-    ("high", "", "inconclusive"),
-    ("standard", " on_inconclusive fail", "inconclusive"),
-    ("high", " on_inconclusive warn", "green"),
-])
+@pytest.mark.parametrize(
+    ("risk", "own", "state"),
+    [
+        ("standard", "", "green"),
+        ("high", "", "inconclusive"),
+        ("standard", " on_inconclusive fail", "inconclusive"),
+        ("high", " on_inconclusive warn", "green"),
+    ],
+)
 def test_what_is_undecided_stops_by_policy(tmp_path: Path, risk: str, own: str, state: str) -> None:
     """High risk stops at an open verdict, standard risk does not; what the gate says of itself goes first."""
     found = judged(tmp_path, ranks(HALF), f"mrr@10 of bm25 >= 0.5 @95{own}", risk=risk)
@@ -81,8 +88,14 @@ def test_what_is_undecided_stops_by_policy(tmp_path: Path, risk: str, own: str, 
 
 def test_a_failure_outweighs_what_is_undecided(tmp_path: Path) -> None:
     """All gates are needed: one that fails makes the build red, whatever the others are."""
-    found = judged(tmp_path, ranks(HALF), "mrr@10 of bm25 >= 0.1", "mrr@10 of bm25 >= 0.5 @95", "mrr@10 of bm25 >= 0.9",
-                   risk="high")
+    found = judged(
+        tmp_path,
+        ranks(HALF),
+        "mrr@10 of bm25 >= 0.1",
+        "mrr@10 of bm25 >= 0.5 @95",
+        "mrr@10 of bm25 >= 0.9",
+        risk="high",
+    )
     assert sorted(g["verdict"] for g in found.gates) == ["fail", "inconclusive", "pass"]
     assert found.state == "red"
 
@@ -114,6 +127,13 @@ def test_two_systems_are_compared_question_by_question(tmp_path: Path) -> None:
     assert found.only["verdict"] == "pass" and found.only["p"] < 0.01
 
 
+def test_equal_systems_differ_by_nothing(tmp_path: Path) -> None:
+    """Where two systems are alike on every question neither gains: a claim of no loss holds, one of a gain does not."""
+    rows = [*ranks([1, 2, None] * 5), *ranks([1, 2, None] * 5, system="tuned")]
+    found = judged(tmp_path, rows, "mrr@10 of tuned >= bm25 @95", "mrr@10 of tuned >= bm25 + 0.01 @95")
+    assert [(g["verdict"], g["low"], g["high"], g["p"]) for g in found.gates] == [("pass", 0, 0, 1), ("fail", 0, 0, 1)]
+
+
 def test_unlike_questions_are_not_compared(tmp_path: Path) -> None:
     """Two systems that were not measured on the same questions have no paired difference."""
     rows = [*ranks([1, 1, 1]), *ranks([1, 1], system="tuned")]
@@ -136,16 +156,18 @@ def test_slices_are_judged_apart(tmp_path: Path) -> None:
         *[ranked(f"b{n}", 4, slices=["disjoint"]) for n in range(30)],
         *[ranked(f"c{n}", None, slices=["disjoint", "grown"]) for n in range(3)],
     ]
-    found = judged(
-        tmp_path, rows, "mrr@10 of bm25 >= 0.9 slice leaking", "mrr@10 of bm25 >= 0.2 slice disjoint",
-        "mrr@10 of bm25 >= 0.2 slice any", "mrr@10 of bm25 >= 0.2 slice any min_queries 10",
-        "mrr@10 of bm25 >= 0.2 slice language",
-    )
-    by_gate = {g["gate"]: g for g in found.gates}
-    assert [by_gate[g]["verdict"] for g in sorted(by_gate)] == ["pass", "fail", "pass", "error", "pass"]
-    assert by_gate["mrr@10 of bm25 >= 0.9 slice leaking"]["n"] == 40
-    assert "grown" in by_gate["mrr@10 of bm25 >= 0.2 slice any"]["note"]
-    assert "under 10" in by_gate["mrr@10 of bm25 >= 0.2 slice any min_queries 10"]["note"]
+    wanted = {
+        "mrr@10 of bm25 slice leaking >= 0.9": "pass",
+        "mrr@10 of bm25 slice disjoint >= 0.2": "pass",
+        "mrr@10 of bm25 slice any >= 0.2": "fail",
+        "mrr@10 of bm25 slice any >= 0.2 min_queries 10": "pass",
+        "mrr@10 of bm25 slice language >= 0.2": "error",
+    }
+    by_gate = {g["gate"]: g for g in judged(tmp_path, rows, *wanted).gates}
+    assert {gate: by_gate[gate]["verdict"] for gate in wanted} == wanted
+    assert by_gate["mrr@10 of bm25 slice leaking >= 0.9"]["n"] == 40
+    assert "grown" in by_gate["mrr@10 of bm25 slice any >= 0.2"]["note"]
+    assert "under 10" in by_gate["mrr@10 of bm25 slice any >= 0.2 min_queries 10"]["note"]
 
 
 def test_questions_about_one_document_are_drawn_together(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""The stat cache: files are known by their bytes, and read again only where their stat may have lied."""
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from embspec.plan.values import Record
+from embspec.store import records
+from embspec.store.live import find, tree_pin
+from embspec.store.objects import file_digest
+from embspec.store.places import Places, places
+from embspec.store.world import DiskWorld, stat_tree
+
+HOUR = 3_600_000_000_000
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Places:
+    """A project with three old documents."""
+    for name in ("a", "b", "c"):
+        (tmp_path / "p" / "specs" / "docs").mkdir(parents=True, exist_ok=True)
+        put(tmp_path / "p" / "specs" / "docs" / name, name)
+    (tmp_path / "p" / ".git").mkdir()
+    (tmp_path / "p" / "specs" / "x.yaml").write_text("embspec: 1\n")
+    return places(str(tmp_path / "p" / "specs" / "x.yaml"))
+
+
+def put(path: Path, text: str, age: int = HOUR, odd: int = 123_456_789) -> None:
+    """A file as it was written some time ago."""
+    path.write_text(text)
+    stamp = (time.time_ns() - age) // 1_000_000_000 * 1_000_000_000 + odd
+    os.utime(path, ns=(stamp, stamp))
+
+
+def look(at: Places, *globs: str, reread: bool = False) -> tuple[str, int]:
+    """The pin a new command sees, and how many files it read for it."""
+    world = DiskWorld(at, str(Path(at.root, "store")), reread)
+    return world.live(globs or ("docs/*",)), world.hashed
+
+
+def true(at: Places, *globs: str) -> str:
+    """The pin by reading every byte."""
+    return tree_pin([(f.name, *file_digest(f.path)) for f in find(at.folder, globs or ("docs/*",))])
+
+
+def test_a_second_look_reads_nothing(at: Places) -> None:
+    """Size, time and inode are as they were."""
+    assert look(at) == (true(at), 3)
+    assert look(at) == (true(at), 0)
+
+
+def test_only_the_file_that_moved_is_read(at: Places) -> None:
+    """The others are known."""
+    look(at)
+    put(Path(at.folder, "docs", "b"), "other")
+    assert look(at) == (true(at), 1)
+    put(Path(at.folder, "docs", "d"), "new")
+    assert look(at) == (true(at), 1)
+    os.unlink(Path(at.folder, "docs", "a"))
+    assert look(at) == (true(at), 0)
+
+
+def test_a_touched_file_is_read_and_is_the_same(at: Places) -> None:
+    """Times are never content."""
+    pin, _ = look(at)
+    put(Path(at.folder, "docs", "b"), "b", age=HOUR // 2)
+    assert look(at) == (pin, 1)
+
+
+def test_a_young_file_is_not_trusted(at: Places) -> None:
+    """It could change again under the same stamp: it is read again until it is old enough."""
+    Path(at.folder, "docs", "b").write_text("young")
+    os.utime(Path(at.folder, "docs", "b"), ns=(time.time_ns() + HOUR,) * 2)
+    assert look(at) == (true(at), 3)
+    assert look(at) == (true(at), 1)
+
+
+def test_a_file_system_of_whole_seconds_is_trusted_later(at: Places) -> None:
+    """A stamp without a fraction may stand for a whole second or two."""
+    put(Path(at.folder, "docs", "b"), "b", age=1_000_000_000, odd=0)
+    look(at)
+    assert look(at) == (true(at), 1)
+
+
+def test_a_lie_of_size_time_and_inode_is_found_where_every_byte_is_read(at: Places) -> None:
+    """In CI a restored cache may carry any stamp: there nothing is trusted."""
+    path = Path(at.folder, "docs", "b")
+    before, _ = look(at)
+    stamp = path.stat().st_mtime_ns
+    with open(path, "r+") as file:
+        file.write("X")
+    os.utime(path, ns=(stamp, stamp))
+    assert look(at) == (before, 0)
+    assert look(at, reread=True) == (true(at), 3) and true(at) != before
+
+
+def test_a_file_that_takes_anothers_place_is_read(at: Places) -> None:
+    """Same size and time, another inode: a move from elsewhere."""
+    path = Path(at.folder, "docs", "b")
+    look(at)
+    stamp = path.stat().st_mtime_ns
+    other = Path(at.root, "other")
+    other.write_text("X")
+    os.utime(other, ns=(stamp, stamp))
+    os.replace(other, path)
+    assert look(at) == (true(at), 1)
+
+
+def test_two_specs_see_the_same_files_by_their_own_names(at: Places) -> None:
+    """A file's name in the pin is the path from its spec: what one spec remembered is not the other's pin."""
+    inner = Path(at.folder, "docs", "y.yaml")
+    inner.write_text("embspec: 1\n")
+    there = places(str(inner))
+    assert there.state == at.state
+    assert look(at, "docs/?") == (true(at, "docs/?"), 3)
+    assert look(there, "?") == (true(there, "?"), 0)
+    assert true(at, "docs/?") != true(there, "?")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"x": 1}', "\udcff".encode("utf-8", "surrogateescape").decode("latin-1")])
+def test_a_broken_cache_is_no_cache(at: Places, text: str) -> None:
+    """State may be deleted, cut or of another version: the files are read."""
+    look(at)
+    for name in ("files.cache", "trees.cache"):
+        Path(at.state, name).write_text(text)
+    assert look(at) == (true(at), 3)
+
+
+def test_one_look_a_command(at: Places) -> None:
+    """What a command saw stays, and what a stage consumed outranks it."""
+    world = DiskWorld(at, str(Path(at.root, "store")), False)
+    first = world.live(["docs/*"])
+    put(Path(at.folder, "docs", "a"), "changed")
+    assert world.live(["docs/*"]) == first
+    world.settle(["docs/*"], "consumed")
+    assert world.live(["docs/*"]) == "consumed"
+
+
+def test_what_is_published_is_known_by_stamp_and_stat(at: Places) -> None:
+    """An edited, touched or removed file of `out/` is brought again."""
+    world = DiskWorld(at, str(Path(at.root, "store")), False)
+    path = Path(at.out, "report", "report.md")
+    assert not world.published("report/report.md", "sha256:a 1")
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    world.stamp({"report/report.md": {"digest": "sha256:a 1", "files": stat_tree(str(path))}})
+    assert world.published("report/report.md", "sha256:a 1")
+    assert not world.published("report/report.md", "sha256:b 1") and not world.published("report/other", "sha256:a 1")
+    path.write_text("y!")
+    assert not world.published("report/report.md", "sha256:a 1")
+    path.unlink()
+    assert not world.published("report/report.md", "sha256:a 1")
+    world.stamp({"model": {"digest": "tree sha256:a 1", "files": stat_tree(str(path.parent))}})
+    assert stat_tree(str(path.parent)) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"report/report.md": 1}', '{"report/report.md": {}}'])
+def test_broken_stamps_are_no_stamps(at: Places, text: str) -> None:
+    """Nothing is taken for published."""
+    os.makedirs(at.state)
+    Path(at.state, "x.out").write_text(text)
+    assert not DiskWorld(at, "store", False).published("report/report.md", "sha256:a 1")
+
+
+RECORD = Record({"stage": "s"}, "1", {}, {}, {"a": "sha256:1 1"}, {"n": "1"}, {"python": "3"})
+
+
+def test_records_of_a_key(tmp_path: Path) -> None:
+    """One file per result, never rewritten, read in one order everywhere."""
+    store = str(tmp_path)
+    assert records.load(store, "ab12") == []
+    others = [RECORD._replace(out={"a": f"sha256:{n} 1"}) for n in range(5)]
+    for record in others:
+        records.save(store, "ab12", record)
+    found = records.load(store, "ab12")
+    assert sorted(r.out["a"] for r in found) == [o.out["a"] for o in others]
+    for record in reversed(others):
+        records.save(store, "ab12", record._replace(stat={"n": "2"}))
+    assert records.load(store, "ab12") == found and records.load(store, "ab13") == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"x": 1}'])
+def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
+    """Never taken for a result, never passed over in silence: exit 50."""
+    from embspec.errors import EmbspecError
+
+    records.save(str(tmp_path), "ab12", RECORD)
+    next((tmp_path / "act" / "ab" / "ab12").iterdir()).write_text(text)
+    with pytest.raises(EmbspecError) as caught:
+        records.load(str(tmp_path), "ab12")
+    assert (caught.value.problems[0].code, caught.value.exit) == ("corrupt.record", 50)
