@@ -1,7 +1,6 @@
 """The door: `--version`, a build with nothing to do, else on to the commands."""
 from __future__ import annotations
 
-import os
 import sys
 
 import embspec
@@ -26,6 +25,8 @@ def _no_op(args: list[str]) -> bool:
     specs = [a for a in args if a not in _PLAIN and a != "--spec"]
     if len(specs) > 1 or any(not s.endswith((".yaml", ".yml")) for s in specs):
         return False
+    from functools import partial
+
     from embspec.errors import EmbspecError
     from embspec.lock.text import read
     from embspec.plan import words
@@ -33,26 +34,24 @@ def _no_op(args: list[str]) -> bool:
     from embspec.plan.plan import Recipes, plan
     from embspec.plan.values import Wish
     from embspec.stages.street import INTRODUCED, SHARED, STREET
-    from embspec.store import memo
-    from embspec.store.places import find_spec, places, store_folder
-    from embspec.store.world import DiskWorld
+    from embspec.store.opened import opened
 
     try:
-        at = places(find_spec(specs[0] if specs else None))
-        if (spec := memo.load(at)) is None:
+        if (of := opened(specs[0] if specs else None)) is None:
             return False
-        with open(at.lock, encoding="utf-8") as file:
-            lock = read(file.read(), at.lock)
-        world = DiskWorld(at, store_folder(os.environ), reread=os.environ.get("CI") == "true")
-        now = plan(expand(STREET, spec.values), lock.blocks, world, Wish(), Recipes(SHARED, INTRODUCED))
+        blocks = read(of.lock, of.at.lock).blocks
+        decide = partial(plan, expand(STREET, of.values), blocks, of.world, recipes=Recipes(SHARED, INTRODUCED))
+        now = decide(Wish())
     except (EmbspecError, OSError, ValueError):
         return False  # the command meets it again and says it in full
     if not now.idle:
         return False
     if "--json" in args:
-        print(words.as_json(words.plan_json(at, now, lock.blocks, 0)))
+        print(words.as_json(words.plan_json(of.at, now, blocks, 0)))
     elif not {"-q", "--quiet"} & set(args):
-        print(words.up_to_date(at.name, now, world.objects.text), file=sys.stderr)
+        retrained = partial(decide, Wish(retrain=True, publish=False))
+        far = words.drift(now, retrained, of.world.objects.text, of.seconds)
+        print(words.up_to_date(of.at.name, now, far), file=sys.stderr)
     return True
 
 

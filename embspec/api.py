@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embspec.errors import INCONCLUSIVE, OK, RED, EmbspecError, Problem, fail
@@ -28,10 +28,10 @@ from embspec.stages.street import (
     STREET,
     UNKEYED,
 )
-from embspec.store import memo
+from embspec.store import memo, timings
 from embspec.store.memo import Resolved
-from embspec.store.places import find_spec, places, store_folder
-from embspec.store.world import DiskWorld
+from embspec.store.opened import world
+from embspec.store.places import find_spec, places
 
 if TYPE_CHECKING:
     from embspec.decide.compare import Change
@@ -76,7 +76,7 @@ class Project:
         self.at = places(find_spec(spec))
         self._sets = tuple(sets)
         self._outside = allow_outside
-        self.world = DiskWorld(self.at, store or store_folder(environ), reread=environ.get("CI") == "true")
+        self.world = world(self.at, store, environ)
 
     @cached_property
     def spec(self) -> Resolved:
@@ -90,7 +90,7 @@ class Project:
         spec = Resolved(found.values, found.written, found.files)
         # The no-op trusts what is remembered, so only a spec that may be built is.
         if not self._sets and not self._outside and not self._refused(spec):
-            memo.save(self.at, spec)
+            memo.save(self.at, spec, found.digests)
         return spec
 
     @property
@@ -146,6 +146,9 @@ class Project:
 
     def build(self, order: Order = Order(), tell: Callable[[Event], None] = lambda event: None) -> Outcome:  # noqa: B008
         """Build what changed, update the lock, publish; a red verdict is in the outcome, not an error."""
+        if self._sets:
+            raise fail("usage.what-if", "a project with `sets` says what if; it is not built",
+                       fix="write the values into the spec, then build")
         problems = self.refusals()
         if problems:
             raise EmbspecError(*problems)
@@ -160,8 +163,9 @@ class Project:
         return now
 
     def drift(self, now: Plan) -> Drift | None:
-        """How far the live corpus has moved from the snapshot."""
-        return drift(now, self.world.objects.text)
+        """How far the live corpus has moved from the snapshot, and what moving the snapshot would run and cost."""
+        retrained = partial(self.plan, Wish(retrain=True, publish=False))
+        return drift(now, retrained, self.world.objects.text, timings.load(self.at))
 
     def lock_at(self, given: str) -> Lock:
         """A lock by file, or by git revision."""

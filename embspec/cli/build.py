@@ -9,8 +9,8 @@ from embspec.cli.progress import telling
 from embspec.plan.plan import RUN
 from embspec.plan.values import Wish
 from embspec.plan.words import Did, gates, plan_json, up_to_date
-from embspec.run import timings
 from embspec.run.build import Order, Outcome
+from embspec.store import timings
 from embspec.store.places import Places
 
 
@@ -45,7 +45,7 @@ def command(
         done = {name: Did(d.step.state, d.step.why, d.seconds, d.counts) for name, d in outcome.done.items()}
         put(plan_json(of.at, outcome.plan, outcome.lock.blocks, code, done))
     elif not outcome.done and outcome.plan.green:
-        say(up_to_date(of.at.name, outcome.plan, of.world.objects.text), asked.quiet)
+        say(up_to_date(of.at.name, outcome.plan, of.drift(outcome.plan)), asked.quiet)
     else:
         _say(of.at, outcome, str(of.drift(outcome.plan) or ""), asked)
     raise click.exceptions.Exit(code)

@@ -7,7 +7,7 @@ from embspec.cli.common import Asked, plan_lines, put, say, set_option, spec_opt
 from embspec.errors import OK, WORK
 from embspec.plan.values import Wish
 from embspec.plan.words import plan_json
-from embspec.run import timings
+from embspec.store import timings
 
 
 @click.command("plan")

@@ -11,6 +11,7 @@ from embspec.plan.values import Block, Record, Texts, Wish, World, digest_of
 CLEAN, REUSE, RUN, HELD = "clean", "reuse", "run", "held"
 GREEN = "green"
 UNKNOWN = "changes with an earlier stage"
+MOST = 10  # files that a reason names
 
 
 class Recipes(NamedTuple):
@@ -46,6 +47,7 @@ class Plan(NamedTuple):
     lost: tuple[tuple[str, str], ...]
     verdict: str
     behind: tuple[str, ...] = ()
+    judged: bool = True  # false where `--to` stops before the stage that judges: then nothing ships
 
     @property
     def idle(self) -> bool:
@@ -85,7 +87,8 @@ def plan(
     then: Mapping[str, Block] | None = None,
 ) -> Plan:
     """Decide each stage in street order, then ask for the bytes that running stages and `out/` need."""
-    nodes = _up_to(nodes, wish.to)
+    every, nodes = nodes, _up_to(nodes, wish.to)
+    judged = all(n in nodes for n in every if n.stage.judges)
     table = _Table(blocks, world, wish, recipes, tuple(n.name for n in nodes), blocks if then is None else then, {})
     steps: list[Step] = []
     verdict = ""
@@ -98,10 +101,10 @@ def plan(
         if not (step.state == RUN and (step.maybe or not step.out)):
             table.known.update({f"{node.name}/{a}": d for a, d in step.out.items()})
         steps.append(step)
-    behind = [t for t in targets(steps, verdict) if wish.publish and not world.published(t[0], t[2])]
+    behind = [t for t in targets(steps, verdict, judged) if wish.publish and not world.published(t[0], t[2])]
     lost = _demand(steps, table, [role for _, role, _ in behind])
     dropped = () if wish.to else tuple(name for name in blocks if name not in table.names)
-    return Plan(tuple(steps), dropped, tuple(lost), verdict, tuple(path for path, _, _ in behind))
+    return Plan(tuple(steps), dropped, tuple(lost), verdict, tuple(path for path, _, _ in behind), judged)
 
 
 def _up_to(nodes: Sequence[Node], to: str) -> Sequence[Node]:
@@ -118,6 +121,7 @@ def _up_to(nodes: Sequence[Node], to: str) -> Sequence[Node]:
             node = by_name[name]
             wanted += [r.rsplit("/", 1)[0] for r in node.stage.needs(node.params, names)]
             wanted += [node.stage.follow.stage] if node.stage.follow else []
+            wanted += [n.name for n in nodes if n.stage.judges] if node.stage.gated else []
     return [n for n in nodes if n.name in found or not n.stage.locked]
 
 
@@ -208,9 +212,17 @@ def _reasons(node: Node, now: Ingredients, missing: list[str], table: _Table) ->
     found = tuple(Reason(f"pin {name}", None, "found by the run") for name in missing)
     if then is None:
         return (*found, Reason("key", block.key, "written against other inputs"))
-    differ = why(then, now)
+    differ = tuple(r for r in why(then, now) if r.field.removeprefix("pin ") not in missing)
     found += tuple(Reason(f"out {artefact}", None, "not in the lock") for artefact in _cut(node, block))
-    return found + tuple(r for r in differ if r.field.removeprefix("pin ") not in missing)
+    return found + differ + _files(node, differ, table)
+
+
+def _files(node: Node, differ: Sequence[Reason], table: _Table) -> tuple[Reason, ...]:
+    """Which live files a changed tree is about, as far as somebody reads on."""
+    pin = next((r.then for r in differ if r.field == "pin tree"), None)
+    moved = table.world.moved(node.stage.live(node.typed), pin) if pin and node.stage.live else ()
+    named = tuple(Reason(f"file {name}", then, now) for name, then, now in moved[:MOST])
+    return named + ((Reason("files", None, f"and {len(moved) - MOST} more"),) if len(moved) > MOST else ())
 
 
 def locked_ingredients(node: Node, blocks: Mapping[str, Block], recipes: Recipes) -> Ingredients | None:
@@ -236,9 +248,9 @@ def _outs(blocks: Mapping[str, Block], stage: str) -> Texts:
     return block.out or block.pin
 
 
-def definition(node: Node, recipes: Recipes) -> str:
+def _definition(params: Texts, recipes: Recipes) -> str:
     """The key of a followed stage's parameters: what a snapshot was taken with."""
-    return key({path: text for path, text in node.params.items() if recipes.introduced.get(path) != text})
+    return key({path: text for path, text in params.items() if recipes.introduced.get(path) != text})
 
 
 def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
@@ -247,44 +259,56 @@ def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
     assert follow
     leader = next(n for n in nodes if n.name == follow.stage)
     block = table.blocks.get(node.name)
-    now = definition(leader, table.recipes)
+    now = _definition(leader.params, table.recipes)
     live = {a: table.known[f"{leader.name}/{a}"] for a in node.stage.makes if f"{leader.name}/{a}" in table.known}
     anchor = next((a for a in follow.anchors if a in table.names), "")
-    reason = _moves(node, block, now, anchor in table.blocks, follow.always(node.typed), table.wish.retrain)
-    if block and not reason:
+    reasons = _moves(node, block, _redefined(leader, now, block, table), anchor in table.blocks, table)
+    if block and not reasons:
         return Step(node, CLEAN, key="", pin=block.pin, out={a: block.pin[a] for a in node.stage.makes})
     if len(live) < len(node.stage.makes):
-        return Step(node, RUN, (reason,) if reason else (), stale=block is None, maybe=block is not None)
+        return Step(node, RUN, reasons, stale=block is None, maybe=block is not None)
     pin = {"definition": now, **live}
     if block and block.pin == pin:
         return Step(node, CLEAN, pin=pin, out=live)
     then = block.pin if block else {}
     moved = tuple(Reason(f"pin {a}", then.get(a), live[a]) for a in sorted(live) if then.get(a) != live[a])
-    return Step(node, RUN, ((reason,) if reason else ()) + moved, stale=True, pin=pin, out=live)
+    return Step(node, RUN, reasons + moved, stale=True, pin=pin, out=live)
 
 
-def _moves(node: Node, block: Block | None, now: str, anchored: bool, always: bool, retrain: bool) -> Reason | None:
-    """Why the pin goes to the live artefacts, or None where it stays."""
+def _redefined(leader: Node, now: str, block: Block | None, table: _Table) -> tuple[Reason, ...]:
+    """Which of the leader's parameters are other than those the pin was taken with; by name where the lock has them."""
+    if block is None or block.pin.get("definition") == now:
+        return ()
+    then = table.then.get(leader.name, Block()).params
+    if _definition(then, table.recipes) == block.pin.get("definition"):
+        return why(then, leader.params)
+    return (Reason("pin definition", block.pin.get("definition"), now),)
+
+
+def _moves(
+    node: Node, block: Block | None, redefined: tuple[Reason, ...], anchored: bool, table: _Table
+) -> tuple[Reason, ...]:
+    """Why the pin goes to the live artefacts; nothing where it stays."""
     if block is None:
-        return Reason("stage", None, "new")
-    if block.pin.get("definition") != now:
-        return Reason("pin definition", block.pin.get("definition"), now)
+        return (Reason("stage", None, "new"),)
+    if redefined:
+        return redefined
     if any(a not in block.pin for a in node.stage.makes):
-        return Reason("pin", None, "not in the lock")
-    if retrain:
-        return Reason("--retrain", None, "asked for")
-    if always:
-        return Reason("corpus.train_on", None, "live")
-    return None if anchored else Reason("stage", None, "nothing is built on it yet")
+        return (Reason("pin", None, "not in the lock"),)
+    if table.wish.retrain:
+        return (Reason("--retrain", None, "asked for"),)
+    if node.stage.follow and node.stage.follow.always(node.typed):
+        return tuple(Reason(path, None, text) for path, text in node.params.items())
+    return () if anchored else (Reason("stage", None, "nothing is built on it yet"),)
 
 
-def targets(steps: Sequence[Step], verdict: str) -> list[tuple[str, str, str]]:
-    """What `out/` should hold: path, role and digest of each artefact that is settled."""
+def targets(steps: Sequence[Step], verdict: str, judged: bool = True) -> list[tuple[str, str, str]]:
+    """What `out/` should hold: path, role and digest of each settled artefact; what nobody judged does not ship."""
     red = verdict not in ("", GREEN)
     return [
         (f"candidate/{path}" if red and step.node.stage.ships else path, f"{step.node.name}/{a}", step.out[a])
         for step in steps
-        if step.state in (CLEAN, REUSE)
+        if step.state in (CLEAN, REUSE) and (judged or not step.node.stage.ships)
         for a, path in step.node.stage.out.items()
     ]
 

@@ -38,6 +38,9 @@ class World(Protocol):
     def live(self, globs: Sequence[str]) -> str:
         """The pin of the live files that match."""
 
+    def moved(self, globs: Sequence[str], pin: str) -> Sequence[tuple[str, str | None, str | None]]:
+        """Name, digest then and digest now of each live file that an earlier pin has otherwise; none if unknown."""
+
     def has(self, digest: str) -> bool:
         """Whether the store holds these bytes."""
 

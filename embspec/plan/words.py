@@ -28,9 +28,8 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def up_to_date(name: str, plan: Plan, text: Callable[[str], str | None]) -> str:
+def up_to_date(name: str, plan: Plan, far: Drift | None) -> str:
     """What a build with nothing to do says."""
-    far = drift(plan, text)
     return f"{name}: up to date, {len(plan.steps)} stages" + (f"\n{name}: {far}" if far else "")
 
 
@@ -42,23 +41,31 @@ class Drift(NamedTuple):
     added: int
     removed: int
     changed: int
+    stages: tuple[str, ...]  # what a retrain would run, at most
+    seconds: float | None  # by the last runs here
 
     def __str__(self) -> str:
         counts = f"+{self.added} −{self.removed} ~{self.changed}"
+        cost = f", about {self.seconds:.1f} s by the last runs here" if self.seconds is not None else ""
         return (f"the live {self.leader} has moved from the {self.follower} ({counts} documents); "
-                "`embspec build --retrain` moves it")
+                f"`embspec build --retrain` would run at most {len(self.stages)} stages{cost}")
 
 
-def drift(plan: Plan, text: Callable[[str], str | None]) -> Drift | None:
+def drift(
+    now: Plan, retrained: Callable[[], Plan], text: Callable[[str], str | None], seconds: Mapping[str, float]
+) -> Drift | None:
     """Compare the manifests that a follower pins with its leader's, where both are at hand."""
-    for step in plan.steps:
+    for step in now.steps:
         follow = step.node.stage.follow
-        leader = next((s for s in plan.steps if follow and s.node.name == follow.stage), None)
+        leader = next((s for s in now.steps if follow and s.node.name == follow.stage), None)
         if not leader or step.state != CLEAN or not leader.out or step.out == leader.out:
             continue
         before, after = text(digest_of(step.out["manifest"])), text(digest_of(leader.out["manifest"]))
         if before is not None and after is not None:
-            return Drift(step.node.name, leader.node.name, *moved(before, after))
+            stages = tuple(s.node.name for s in retrained().work if not s.node.stage.follow)
+            known = [seconds[name] for name in stages if name in seconds]
+            cost = sum(known) if len(known) == len(stages) else None
+            return Drift(step.node.name, leader.node.name, *moved(before, after), stages, cost)
     return None
 
 

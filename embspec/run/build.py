@@ -12,7 +12,8 @@ from embspec.lock.text import Lock, check_known
 from embspec.plan.nodes import Node
 from embspec.plan.plan import RUN, Plan, Recipes, Step, plan
 from embspec.plan.protocol import Progress
-from embspec.plan.values import Block, Wish
+from embspec.plan.values import Block, Wish, digest_of
+from embspec.plan.words import moved
 from embspec.run import locked
 from embspec.run.environment import env_id
 from embspec.run.publish import publish
@@ -128,6 +129,7 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
     """One stage: taken from a record, pinned anew, or run."""
     name = step.node.name
     start = time.monotonic()
+    before = lock.blocks.get(name, Block())
     ran = Ran(Block(), {}, {})
     if step.node.stage.follow:
         ran = Ran(Block(pin=step.pin), {}, {})
@@ -142,8 +144,18 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
     if step.node.stage.locked:
         lock = _update(step, ran, lock, job)
     seconds = time.monotonic() - start
-    job.tell(Event(name, "done" if step.state == RUN else "reuse", _stat(ran.block)))
+    text = _moved(before, step, job) if step.node.stage.follow else _stat(ran.block)
+    job.tell(Event(name, "done" if step.state == RUN else "reuse", text))
     return lock, Done(step, seconds, ran.counts)
+
+
+def _moved(before: Block, step: Step, job: Job) -> str:
+    """How many documents a pin that moved has otherwise."""
+    pins = [pin["manifest"] for pin in (before.pin, step.pin) if "manifest" in pin]
+    then, *now = [job.world.objects.text(digest_of(pin)) for pin in pins]
+    if then is None or not now or now[0] is None:
+        return ""
+    return "+{} −{} ~{} documents".format(*moved(then, now[0]))
 
 
 def _not_run(now: Plan) -> EmbspecError:

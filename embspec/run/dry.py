@@ -11,7 +11,7 @@ from embspec.plan.nodes import Node
 from embspec.plan.protocol import Progress
 from embspec.run.desk import Declared, StageDesk
 from embspec.run.stage import named_by_path
-from embspec.store.live import LiveTree, find
+from embspec.store.live import LiveTree
 from embspec.store.world import DiskWorld
 
 
@@ -40,7 +40,7 @@ def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict
 def _read(node: Node, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
     assert node.stage.live
     module, name = node.stage.make.split(":")
-    live = LiveTree(find(world.at.folder, node.stage.live(node.typed)))
+    live = LiveTree(world.find(node.stage.live(node.typed)))
     needs = {r: made[r] for r in node.stage.needs(node.params, [])}
     with named_by_path(live):
         found = getattr(importlib.import_module(module), name)(

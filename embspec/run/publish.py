@@ -14,13 +14,13 @@ def publish(plan: Plan, world: DiskWorld) -> None:
     """Bring every settled artefact to its place; what stands there stays until the new one is whole."""
     stamps = world.stamps()
     before = dict(stamps)
-    for path, _, digest in targets(plan.steps, plan.verdict):
+    for path, _, digest in targets(plan.steps, plan.verdict, plan.judged):
         if world.published(path, digest):
             continue
         target = os.path.join(world.at.out, path)
         _bring(world, digest_of(digest), target)
         stamps[path] = {"digest": digest, "files": stat_tree(target)}
-    if plan.green:
+    if plan.green and plan.judged:
         with disk(world.at.out):
             shutil.rmtree(os.path.join(world.at.out, "candidate"), ignore_errors=True)
         stamps = {path: stamp for path, stamp in stamps.items() if not path.startswith("candidate/")}

@@ -18,7 +18,7 @@ from embspec.plan.values import Block, Record, digest_of
 from embspec.run.desk import Declared, StageDesk
 from embspec.run.environment import env_id, environment
 from embspec.store import records
-from embspec.store.live import LiveTree, find, tree_pin
+from embspec.store.live import LiveTree, tree_pin
 from embspec.store.objects import listing
 from embspec.store.world import DiskWorld
 
@@ -93,7 +93,7 @@ def _live_tree(step: Step, world: DiskWorld, copies: Path) -> LiveTree | None:
         return None
     count = iter(range(1 << 30))
     keep = (lambda: str(copies / str(next(count)))) if stage.keeps else None
-    return LiveTree(find(world.at.folder, stage.live(step.node.typed)), keep)
+    return LiveTree(world.find(stage.live(step.node.typed)), keep)
 
 
 def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> dict[str, str]:
@@ -103,10 +103,9 @@ def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> di
         rows = live.consumed()
         pins["tree"] = tree_pin(rows)
         world.settle(stage.live(step.node.typed), pins["tree"])
-        if stage.keeps:
-            for copy in live.copies():
-                world.objects.adopt(copy)
-            world.objects.put(listing(rows))
+        world.objects.put(listing(rows))  # so that a later plan can name the files that changed
+        for copy in live.copies():
+            world.objects.adopt(copy)
     for name in stage.pins:
         pins[name] = world.objects.adopt(str(made.keep[name])) if name in made.keep else scalar(made.pins[name])
     return pins

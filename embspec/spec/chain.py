@@ -1,6 +1,7 @@
 """The files of a spec: what `extends` names, read and laid over one another."""
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ class Layer(NamedTuple):
     path: str  # absolute
     shown: str  # as messages name it
     tree: Node
+    digest: str  # of its bytes as they were read
 
     @property
     def folder(self) -> str:
@@ -95,7 +97,7 @@ def _read(path: str, asked: Where | None) -> Layer:
             "begin with `embspec: 1`, then `corpus:`",
         )
     _version(tree)
-    return Layer(path, name, tree)
+    return Layer(path, name, tree, hashlib.sha256(data).hexdigest())
 
 
 def _missing(path: str, asked: Where | None) -> EmbspecError:

@@ -25,6 +25,7 @@ class Loaded(NamedTuple):
     values: dict[str, Scalar | list[Scalar]]  # by full path, defaults included, in the order of the schema
     written: dict[str, Where]  # where each leaf or section was written, for those that were
     files: tuple[str, ...]  # the spec and what it extends, absolute
+    digests: tuple[str, ...]  # sha256 of their bytes as they were read: an edit since then is another spec
 
 
 def load(path: str, sets: Sequence[str] = (), *, root: str, allow_outside: bool = False) -> Loaded:
@@ -42,7 +43,7 @@ def load(path: str, sets: Sequence[str] = (), *, root: str, allow_outside: bool 
     values = flat.flatten(resolved(spec, found.gates), found.gates)
     settled: dict[str, Any] = flat.settled(values, nodes, folders, ground)
     written = flat.written(settled, nodes, found.places)
-    return Loaded(settled, written, tuple(layer.path for layer in layers))
+    return Loaded(settled, written, tuple(layer.path for layer in layers), tuple(layer.digest for layer in layers))
 
 
 def _tree(layers: Sequence[Layer], written: Sequence[str]) -> tuple[Node, list[Problem]]:

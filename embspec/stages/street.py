@@ -149,7 +149,7 @@ STREET: tuple[Stage, ...] = (
     Stage(
         name="gates",
         recipe=1,
-        params=("seed", "risk", "eval.statistics", "gates"),
+        params=("seed", "risk", "eval.statistics.resamples", "eval.statistics.cluster", "gates"),
         needs=lambda params, names: ("evaluate/scores", "evaluate/runs"),
         makes=("verdict.json",),
         make="embspec.stages.gates.make:make",
@@ -161,7 +161,15 @@ STREET: tuple[Stage, ...] = (
     Stage(
         name="report",
         recipe=1,
-        params=("name", "version", "description", "eval.statistics", "eval.metrics", "seed"),
+        params=(
+            "name",
+            "version",
+            "description",
+            "seed",
+            "eval.metrics",
+            "eval.statistics.resamples",
+            "eval.statistics.cluster",
+        ),
         needs=_report_needs,
         makes=("report.md", "report.json"),
         make="embspec.stages.report.make:make",
@@ -172,7 +180,13 @@ STREET: tuple[Stage, ...] = (
 )
 
 # Fields that no stage sees and that are obeyed all the same: by the plan, or by people.
-UNKEYED: tuple[str, ...] = ("embspec", "keys.env", "corpus.train_on", "corpus.chunking.strategy")
+UNKEYED: tuple[str, ...] = (
+    "embspec",
+    "keys.env",
+    "corpus.train_on",
+    "corpus.chunking.strategy",
+    "eval.statistics.test",
+)
 
 # What of a field this version builds, where that is not all of it.
 LIMITS: Mapping[str, tuple[str, ...]] = {

@@ -49,9 +49,16 @@ def ignored(folder: str) -> None:
 
 
 def keep(path: str, data: bytes) -> None:
-    """Write a file of the state folder, which git must not see even where nothing was built yet."""
-    ignored(os.path.dirname(path))
-    replace(path, data)
+    """Write a file of the state folder, which git must not see even where nothing was built yet.
+
+    What is kept there only saves time: a project that may not be written can still be checked and planned.
+    """
+    try:
+        ignored(os.path.dirname(path))
+        replace(path, data)
+    except EmbspecError as error:
+        if error.problems[0].code != "disk.read-only":
+            raise
 
 
 def sync_folder(folder: str) -> None:

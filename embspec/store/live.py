@@ -33,9 +33,9 @@ class Found(NamedTuple):
         return f"{self.base}/{self.name}"
 
 
-def find(folder: str, globs: Sequence[str]) -> list[Found]:
-    """The files that the globs match, by name; hidden files and folders are left out, as a shell does."""
-    found = [each for glob in globs for each in _match(folder, *_split(glob))]
+def find(folder: str, globs: Sequence[str], apart: str = "") -> list[Found]:
+    """The files that the globs match, by name; hidden ones are left out, as a shell does, and the folder `apart`."""
+    found = [each for glob in globs for each in _match(folder, *_split(glob), apart)]
     if len(globs) > 1:
         found = list({each.name: each for each in found}.values())
     return sorted(found)
@@ -47,7 +47,7 @@ def _split(glob: str) -> tuple[str, str]:
     return (anchor, os.path.normpath(pattern)) if mark else ("", os.path.normpath(glob))
 
 
-def _match(folder: str, anchor: str, pattern: str) -> list[Found]:
+def _match(folder: str, anchor: str, pattern: str, apart: str) -> list[Found]:
     base = os.path.normpath(os.path.join(folder, anchor))
     parts = pattern.split("/")
     fixed = next((i for i, part in enumerate(parts) if _GLOB.search(part)), len(parts))
@@ -55,7 +55,7 @@ def _match(folder: str, anchor: str, pattern: str) -> list[Found]:
         path = os.path.join(base, pattern)
         return [_found(pattern, base, os.stat(path))] if os.path.isfile(path) else []
     head = "".join(part + "/" for part in parts[:fixed])
-    walk = _Walk(base, _test(parts), [])
+    walk = _Walk(base, _test(parts), apart, [])
     walk.into(os.path.normpath(os.path.join(base, head)), head, 0 if "**" in parts else len(parts) - fixed)
     return walk.found
 
@@ -92,10 +92,11 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class _Walk(NamedTuple):
-    """A way through folders: where names start, which names pass, and what was found."""
+    """A way through folders: where names start, which names pass, what is not entered, and what was found."""
 
     base: str
     test: Callable[[str], object]
+    apart: str
     found: list[Found]
 
     def into(self, folder: str, prefix: str, deep: int) -> None:
@@ -110,7 +111,7 @@ class _Walk(NamedTuple):
                 continue
             name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if deep != 1:
+                if deep != 1 and entry.path != self.apart:
                     self.into(entry.path, name + "/", max(deep - 1, 0))
             elif self.test(name):
                 info = _stat(entry)

@@ -13,7 +13,7 @@ from embspec.plan.values import Record
 from embspec.store import records
 from embspec.store.files import keep
 from embspec.store.live import Found, find, tree_pin
-from embspec.store.objects import Objects, file_digest
+from embspec.store.objects import Objects, entries, file_digest
 from embspec.store.places import Places
 
 # A file changed this soon before it was read could change again under the same time stamp.
@@ -35,8 +35,22 @@ class DiskWorld:
         """The pin of the files that match, from the stat cache where it may be trusted."""
         key = tuple(globs)
         if key not in self._live:
-            self._live[key] = self._pin(find(self.at.folder, globs))
+            self._live[key] = self._pin(self.find(globs))
         return self._live[key]
+
+    def find(self, globs: Sequence[str]) -> list[Found]:
+        """The live files that match; what builds write into `out/` is no input, whatever a glob says of it."""
+        return find(self.at.folder, globs, os.path.dirname(self.at.out))
+
+    def moved(self, globs: Sequence[str], pin: str) -> list[tuple[str, str | None, str | None]]:
+        """Each live file that is not as it was under an earlier pin, where the store has that listing."""
+        text = self.objects.text(pin.split(" ")[0])
+        if text is None:
+            return []
+        then = {name: f"sha256:{digest}" for name, digest, _ in entries(text.encode())}
+        now = {name: f"sha256:{digest}" for name, digest, _ in self._rows(self.find(globs))}
+        names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
+        return [(name, then.get(name), now.get(name)) for name in names]
 
     def settle(self, globs: Sequence[str], pin: str) -> None:
         """What a stage consumed is what the files were in this command."""

@@ -40,7 +40,8 @@ OURS = [
     "embspec.plan.protocol", "embspec.plan.values", "embspec.plan.words",
     "embspec.stages", "embspec.stages.street",
     "embspec.store", "embspec.store.files", "embspec.store.live", "embspec.store.memo", "embspec.store.objects",
-    "embspec.store.places", "embspec.store.records", "embspec.store.world",
+    "embspec.store.opened", "embspec.store.places", "embspec.store.records", "embspec.store.timings",
+    "embspec.store.world",
 ]
 
 # The six that the design names, and those of the standard library that cost as much as the walk over 1,000 files.

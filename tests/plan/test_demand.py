@@ -1,4 +1,5 @@
 """Bytes are asked for only where somebody opens them, and made again where nobody has them."""
+
 from __future__ import annotations
 
 from embspec.plan.plan import CLEAN, RUN
@@ -66,7 +67,9 @@ def test_a_stage_that_may_stay_asks_for_nothing() -> None:
 def test_out_asks_for_what_it_should_hold() -> None:
     """An artefact that `out/` lacks is brought from the store, or made again where the store has lost it."""
     toys = built()
+    assert toys.plan().idle and toys.plan().behind == ()
     del toys.out["model"]
+    assert toys.plan().behind == ("model",) and not toys.plan().idle and toys.plan(Wish(publish=False)).idle
     assert toys.plan().work == () and toys.build() == [] and "model" in toys.out
     del toys.out["model"]
     lose(toys, "train/model")

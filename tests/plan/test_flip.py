@@ -1,4 +1,5 @@
 """Every field of the spec: what an edit of it makes stale, held against the table in docs/fields.md."""
+
 from __future__ import annotations
 
 import os
@@ -38,15 +39,34 @@ Written by `pytest tests/plan/test_flip.py --pin`, and held by that test: it edi
 
 # Another value of each field, where its type does not say one; paths as the base spec names its items.
 VALUES: Mapping[str, str] = {
-    "name": "other", "version": "2.0.0", "description": "another", "corpus.path": "docs/*.md", "corpus.fields.id": "x",
-    "corpus.fields.text": "x", "corpus.fields.title": "x", "corpus.fields.document": "x", "corpus.metadata": "[kind, date]",
-    "pairs.gold.path": "other.csv", "pairs.gold.qrels": "dev", "pairs.gold.roles": "[test]", "pairs.gold.fields.query": "question",
-    "eval.metrics": "[recall@10, mrr@10]", "split.near_duplicate_threshold": "0.8", "split.test": "0.4",
-    "split.validation": "0.2", "eval.bm25.k1": "0.9", "eval.bm25.b": "0.5", "eval.suites": "{again: {split: test}}",
+    "name": "other",
+    "version": "2.0.0",
+    "description": "another",
+    "corpus.path": "docs/*.md",
+    "corpus.fields.id": "x",
+    "corpus.fields.text": "x",
+    "corpus.fields.title": "x",
+    "corpus.fields.document": "x",
+    "corpus.metadata": "[kind, date]",
+    "pairs.gold.path": "other.csv",
+    "pairs.gold.qrels": "dev",
+    "pairs.gold.roles": "[test]",
+    "pairs.gold.fields.query": "question",
+    "eval.metrics": "[recall@10, mrr@10]",
+    "split.near_duplicate_threshold": "0.8",
+    "split.test": "0.4",
+    "split.validation": "0.2",
+    "eval.bm25.k1": "0.9",
+    "eval.bm25.b": "0.5",
+    "eval.suites": "{again: {split: test}}",
     "gates": "[recall@10 of bm25 >= 0.6]",
 }
 # Flipped as a whole: a field whose items have names of their own.
-WHOLE = {"eval.suites.{key}.split": "eval.suites", "gates.{line}": "gates", "pairs.{name}.fields.{key}": "pairs.gold.fields.query"}
+WHOLE = {
+    "eval.suites.{key}.split": "eval.suites",
+    "gates.{line}": "gates",
+    "pairs.{name}.fields.{key}": "pairs.gold.fields.query",
+}
 ONE_VALUE = {"embspec", "eval.statistics.test", "eval.systems"}  # nothing else may be written where there is no model
 WORDING = {"extends", "unset"}  # how a spec is put together; what they bring stands under its own field
 
@@ -166,7 +186,9 @@ def test_the_table_is_the_one_that_is_generated() -> None:
 
 def matches(field: str, path: str) -> bool:
     """Whether a path is one of this field's."""
-    return bool(re.fullmatch(re.sub(r"\\\{[a-z]+\\\}", "[^.]+" if "line" not in field else ".+", re.escape(field)), path))
+    return bool(
+        re.fullmatch(re.sub(r"\\\{[a-z]+\\\}", "[^.]+" if "line" not in field else ".+", re.escape(field)), path)
+    )
 
 
 def expected(field: str, said: str, value: Any) -> bool:
@@ -177,7 +199,9 @@ def expected(field: str, said: str, value: Any) -> bool:
     return said == "refused" and field not in ONE_VALUE
 
 
-def test_what_the_docs_call_refused_is_refused_where_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_docs_call_refused_is_refused_where_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In specs that write every field: the refused ones are refused by name or by their section, the others never."""
     monkeypatch.chdir(tmp_path)
     rows, seen = table(), set()

@@ -1,4 +1,5 @@
 """Key and reason come from one value."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -13,8 +14,15 @@ WORD = st.sampled_from(["a", "b", "split.test", "split.late", "tree"])
 VALUE = st.sampled_from([scalar(v) for v in (None, 1, 1.0, True, "1", "x y", "→", "")])
 TEXTS = st.dictionaries(WORD, VALUE, max_size=3)
 INGREDIENTS = st.builds(
-    ingredients, st.sampled_from(["split", "train"]), st.sampled_from(["1", "2"]), TEXTS, TEXTS, TEXTS, TEXTS,
-    st.sampled_from([{}, {"split.late": "null"}]))
+    ingredients,
+    st.sampled_from(["split", "train"]),
+    st.sampled_from(["1", "2"]),
+    TEXTS,
+    TEXTS,
+    TEXTS,
+    TEXTS,
+    st.sampled_from([{}, {"split.late": "null"}]),
+)
 
 
 @given(INGREDIENTS, INGREDIENTS)

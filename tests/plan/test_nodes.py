@@ -1,4 +1,5 @@
 """From street and values to the stages of one spec."""
+
 from __future__ import annotations
 
 import pytest
@@ -39,7 +40,15 @@ def test_an_empty_section_has_no_items() -> None:
 def test_a_section_brings_all_that_is_under_it_and_nothing_beside() -> None:
     """`split` takes `split.test`, not `splitting.x`; a star takes one field of each item."""
     stage = Stage("s", 1, ("split", "seed", "pairs.*.trust"), (), "")
-    values = {"split.test": 1, "splitting.x": 2, "seed": 3, "seedling": 4, "pairs.b.trust": "t", "pairs.a.trust": "u", "pairs.a.path": "p"}
+    values = {
+        "split.test": 1,
+        "splitting.x": 2,
+        "seed": 3,
+        "seedling": 4,
+        "pairs.b.trust": "t",
+        "pairs.a.trust": "u",
+        "pairs.a.path": "p",
+    }
     (node,) = expand((stage,), values)
     assert dict(node.params) == {"split.test": "1", "seed": "3", "pairs.a.trust": "u", "pairs.b.trust": "t"}
 

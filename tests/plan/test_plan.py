@@ -1,4 +1,5 @@
 """What runs, what stays, and because of what."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -26,18 +27,22 @@ def test_a_new_stage_says_so() -> None:
     """Without a block there is one reason."""
     toys = Toys()
     assert {s.node.name: reasons(toys.plan(), s.node.name) for s in toys.plan().steps if s.node.stage.locked} == {
-        n: ["stage"] for n in states(toys.plan()) if n != "report"}
+        n: ["stage"] for n in states(toys.plan()) if n != "report"
+    }
 
 
-@pytest.mark.parametrize(("edit", "ran"), [
-    ({"seed": 7}, ["split", "train", "evaluate", "gates", "index", "report"]),
-    ({"train.rate": 0.2}, ["train", "evaluate", "gates", "index", "report"]),
-    ({"eval.k": 20}, ["evaluate", "gates", "report"]),
-    ({"gates.k >= 2": "on"}, ["gates", "report"]),
-    ({"name": "other"}, ["report"]),
-    ({"pairs.gold.trust": "curated"}, ["split", "train", "evaluate", "gates", "index", "report"]),
-    ({"elsewhere": 1}, []),
-])
+@pytest.mark.parametrize(
+    ("edit", "ran"),
+    [
+        ({"seed": 7}, ["split", "train", "evaluate", "gates", "index", "report"]),
+        ({"train.rate": 0.2}, ["train", "evaluate", "gates", "index", "report"]),
+        ({"eval.k": 20}, ["evaluate", "gates", "report"]),
+        ({"gates.k >= 2": "on"}, ["gates", "report"]),
+        ({"name": "other"}, ["report"]),
+        ({"pairs.gold.trust": "curated"}, ["split", "train", "evaluate", "gates", "index", "report"]),
+        ({"elsewhere": 1}, []),
+    ],
+)
 def test_an_edit_runs_its_stage_and_what_stands_on_it(edit: dict[str, Any], ran: list[str]) -> None:
     """A gate edit runs gates alone, never an evaluation; a rate never a split."""
     toys = built()
@@ -56,6 +61,29 @@ def test_the_plan_names_the_field_then_and_now() -> None:
     assert reason == ("train.rate", "0.1", "0.2")
     (waits,) = next(s.why for s in now.steps if s.node.name == "index")
     assert waits.field == "needs train/model" and waits.then and waits.now == UNKNOWN
+
+
+def test_a_changed_tree_names_its_files() -> None:
+    """Which files are new, gone or other, with their digests; past ten only how many more."""
+    toys = built()
+    toys.files |= {"docs/a": "other", "docs/c": "new"}
+    del toys.files["docs/b"]
+    (step,) = (s for s in toys.plan().steps if s.node.name == "corpus")
+    tree, *files = step.why
+    assert tree.field == "pin tree" and tree.then == toys.blocks["corpus"].pin["tree"]
+    assert [r.field for r in files] == ["file docs/a", "file docs/b", "file docs/c"]
+    assert [(bool(r.then), bool(r.now)) for r in files] == [(True, True), (True, False), (False, True)]
+    toys.files |= {f"docs/n{n}": "new" for n in range(9)}
+    *_, last = next(s.why for s in toys.plan().steps if s.node.name == "corpus")
+    assert (last.field, last.now) == ("files", "and 2 more")
+
+
+def test_a_changed_tree_that_nobody_remembers_has_one_reason() -> None:
+    """The listing of the earlier files is not at hand: the pin alone says it."""
+    toys = built()
+    toys.seen.clear()
+    toys.files["docs/a"] = "other"
+    assert reasons(toys.plan(), "corpus") == ["pin tree"]
 
 
 @pytest.mark.parametrize("same", [0.10, 1e-1, float("0.1")])
@@ -88,7 +116,9 @@ def test_bytes_that_stay_move_nothing_after() -> None:
 def test_a_field_newer_than_the_lock_is_not_stale() -> None:
     """At the value it was introduced with it is left out of the key; at another it is the reason."""
     toys = built()
-    old = {n: b._replace(params={k: v for k, v in b.params.items() if k != "split.late"}) for n, b in toys.blocks.items()}
+    old = {
+        n: b._replace(params={k: v for k, v in b.params.items() if k != "split.late"}) for n, b in toys.blocks.items()
+    }
     toys.blocks = old
     assert moving(toys.plan()) == {}
     toys.values["split.late"] = 3
@@ -126,7 +156,7 @@ def test_the_recipe_of_a_shared_algorithm_is_honoured_too() -> None:
     toys = built()
     toys.recipes = Recipes({"sorting": 2}, RECIPES.introduced)
     notes = {s.node.name: s.note for s in toys.plan().steps if s.note}
-    assert moving(toys.plan()) == {} and notes == {n: "built by sorting 1, now 2" for n in ("split", "evaluate")}
+    assert moving(toys.plan()) == {} and notes == dict.fromkeys(("split", "evaluate"), "built by sorting 1, now 2")
     toys.values["eval.k"] = 11
     assert reasons(toys.plan(), "evaluate") == ["eval.k", "uses sorting"]
     toys.build()
@@ -276,7 +306,15 @@ def test_up_to_a_stage() -> None:
     toys = Toys()
     assert toys.build(Wish(to="split")) == ["corpus", "pairs.gold", "split", "report"]
     toys.build()
-    assert list(states(toys.plan(Wish(to="evaluate")))) == ["corpus", "snapshot", "pairs.gold", "split", "train", "evaluate", "report"]
+    assert list(states(toys.plan(Wish(to="evaluate")))) == [
+        "corpus",
+        "snapshot",
+        "pairs.gold",
+        "split",
+        "train",
+        "evaluate",
+        "report",
+    ]
     assert toys.plan(Wish(to="split")).dropped == ()
 
 
@@ -289,10 +327,24 @@ def test_the_report_has_no_block() -> None:
     assert moving(now) == {"report": "run"} and now.stale == () and toys.build() == ["report"]
 
 
-EDITS = st.lists(st.sampled_from([
-    ("seed", 42), ("seed", 7), ("train.rate", 0.1), ("train.rate", 0.2), ("gates.k >= 2", "on"), ("corpus.train_on", "live"),
-    ("file docs/a", "one"), ("file docs/a", "o ne"), ("file docs/c", "three"), ("file gold", "q2"), ("corpus.path", ["docs/a"]),
-]), max_size=5)
+EDITS = st.lists(
+    st.sampled_from(
+        [
+            ("seed", 42),
+            ("seed", 7),
+            ("train.rate", 0.1),
+            ("train.rate", 0.2),
+            ("gates.k >= 2", "on"),
+            ("corpus.train_on", "live"),
+            ("file docs/a", "one"),
+            ("file docs/a", "o ne"),
+            ("file docs/c", "three"),
+            ("file gold", "q2"),
+            ("corpus.path", ["docs/a"]),
+        ]
+    ),
+    max_size=5,
+)
 
 
 @given(EDITS, st.sampled_from([Wish(), Wish(retrain=True), Wish(refresh=frozenset({"split"})), Wish(to="evaluate")]))
@@ -339,7 +391,9 @@ def test_a_lock_with_lines_missing_is_built_again(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         name = data.draw(st.sampled_from(sorted(toys.blocks)))
         block = toys.blocks[name]
-        field = data.draw(st.sampled_from([f for f in ("params", "pin", "out", "key", "recipe", "uses") if getattr(block, f)] or [""]))
+        field = data.draw(
+            st.sampled_from([f for f in ("params", "pin", "out", "key", "recipe", "uses") if getattr(block, f)] or [""])
+        )
         value = getattr(block, field) if field else ""
         if isinstance(value, str) and field:
             toys.blocks[name] = block._replace(**{field: ""})

@@ -1,4 +1,5 @@
 """What is written and not built is refused by name; what is only implied is not."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,11 +9,23 @@ import pytest
 from embspec.plan.refuse import Limits, consumed, refused
 from tests.support.toys import STREET
 
-LIMITS = Limits(("keys.env",), {"split.by": ("document",), "pairs.*.form": ("a", "b"), "eval.k": ("1",), "keys.env": ("record",)},
-                ("recall", "mrr"), ("dim", "base"))
+LIMITS = Limits(
+    ("keys.env",),
+    {"split.by": ("document",), "pairs.*.form": ("a", "b"), "eval.k": ("1",), "keys.env": ("record",)},
+    ("recall", "mrr"),
+    ("dim", "base"),
+)
 VALUES: dict[str, Any] = {
-    "seed": 1, "split.by": "document", "split.test": 0.1, "loss.name": "mnrl", "loss.deep.dims": [1], "loss.deep.n": 2,
-    "pairs.gold.path": "p", "pairs.gold.weight": 1.0, "keys.env": "record", "prices": None,
+    "seed": 1,
+    "split.by": "document",
+    "split.test": 0.1,
+    "loss.name": "mnrl",
+    "loss.deep.dims": [1],
+    "loss.deep.n": 2,
+    "pairs.gold.path": "p",
+    "pairs.gold.weight": 1.0,
+    "keys.env": "record",
+    "prices": None,
 }
 
 
@@ -27,14 +40,17 @@ def test_defaults_are_never_refused() -> None:
     assert found() == {}
 
 
-@pytest.mark.parametrize(("written", "named"), [
-    (("seed", "split", "split.test", "keys.env", "pairs", "pairs.gold", "pairs.gold.path"), []),
-    (("loss", "loss.name"), ["loss"]),
-    (("loss", "loss.deep", "loss.deep.dims"), ["loss"]),
-    (("loss.name",), ["loss.name"]),
-    (("prices",), ["prices"]),
-    (("pairs", "pairs.gold", "pairs.gold.weight", "pairs.gold.path"), ["pairs.gold.weight"]),
-])
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        (("seed", "split", "split.test", "keys.env", "pairs", "pairs.gold", "pairs.gold.path"), []),
+        (("loss", "loss.name"), ["loss"]),
+        (("loss", "loss.deep", "loss.deep.dims"), ["loss"]),
+        (("loss.name",), ["loss.name"]),
+        (("prices",), ["prices"]),
+        (("pairs", "pairs.gold", "pairs.gold.weight", "pairs.gold.path"), ["pairs.gold.weight"]),
+    ],
+)
 def test_a_written_field_is_named_at_its_highest_unbuilt_name(written: tuple[str, ...], named: list[str]) -> None:
     """A whole section that is not built is one line; a field of a built section is its own."""
     assert sorted(found(*written)) == named
@@ -54,10 +70,18 @@ def test_of_a_list_only_the_values_that_are_not_built_are_named() -> None:
     assert text.startswith("`x, y`") and "a, b" in text
 
 
-@pytest.mark.parametrize(("line", "word"), [
-    ("recall@10 >= 0.8", ""), ("mrr >= 0.8 @95", ""), ("onnx_cosine >= 0.9", "onnx_cosine"), ("recall@10 >= base + 0.1", "base"),
-    ("recall@10 dim 256 >= 0.8", "dim"), ("recall@10 >= run:vendor", "run:vendor"), ("truncated_fraction <= 0.02", "truncated_fraction"),
-])
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("recall@10 >= 0.8", ""),
+        ("mrr >= 0.8 @95", ""),
+        ("onnx_cosine >= 0.9", "onnx_cosine"),
+        ("recall@10 >= base + 0.1", "base"),
+        ("recall@10 dim 256 >= 0.8", "dim"),
+        ("recall@10 >= run:vendor", "run:vendor"),
+        ("truncated_fraction <= 0.02", "truncated_fraction"),
+    ],
+)
 def test_a_gate_that_cannot_be_judged_is_refused(line: str, word: str) -> None:
     """By the word that needs what is not built."""
     rows = found(f"gates.{line}", **{f"gates__{line}": "on"})

@@ -1,4 +1,5 @@
 """The model world is pinned, the serving world is live."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -55,7 +56,7 @@ def test_another_definition_of_the_corpus_moves_it() -> None:
     """An edit of the spec's corpus section is a new definition of the model, and says so."""
     toys = built()
     toys.values["corpus.path"] = ["docs/a"]
-    assert "pin definition" in reasons(toys.plan(), "snapshot")
+    assert "corpus.path" in reasons(toys.plan(), "snapshot")
     toys.build()
     assert toys.blocks["snapshot"].pin["documents"] == toys.blocks["corpus"].out["documents"]
 

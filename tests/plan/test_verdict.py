@@ -1,4 +1,5 @@
 """Green and red: what a verdict holds back, and where things go."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from embspec.plan.plan import CLEAN, HELD, RUN
+from embspec.plan.values import Wish
 from tests.support.toys import Did, Toys, Work, built, moving, states, usual
 
 
@@ -93,3 +95,26 @@ def test_without_gates_everything_is_green() -> None:
     toys.street = tuple(s for s in toys.street if s.name != "gates")
     toys.build()
     assert toys.plan().verdict == "" and toys.plan().green and "model" in toys.out and "index" in toys.blocks
+
+
+def test_up_to_a_stage_before_the_judge_nothing_ships() -> None:
+    """A model that nobody judged goes neither to `out/` nor to candidate/, and a candidate stays where it is."""
+    toys = built()
+    out = dict(toys.out)
+    toys.values["train.rate"] = 0.2
+    assert toys.build(Wish(to="train")) == ["train", "report"]
+    assert {p: d for p, d in toys.out.items() if p != "report/page"} == {
+        p: d for p, d in out.items() if p != "report/page"
+    }
+    toys = red(built())
+    candidate = toys.out["candidate/model"]
+    toys.build(Wish(to="train"))
+    assert toys.out["candidate/model"] == candidate
+
+
+def test_up_to_the_index_its_judge_has_a_say() -> None:
+    """What is held under a red verdict is not built by asking for it alone."""
+    toys = red(built())
+    index, out = toys.blocks["index"], dict(toys.out)
+    assert toys.build(Wish(to="index")) == [] and states(toys.plan(Wish(to="index")))["index"] == HELD
+    assert toys.blocks["index"] == index and toys.out == out

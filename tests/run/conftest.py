@@ -1,4 +1,5 @@
 """A small project on disk for each test."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """A build does what the plan says, keeps what was finished, and writes nothing twice."""
+
 from __future__ import annotations
 
 import errno
@@ -69,12 +70,13 @@ def test_the_lock_is_written_once_per_finished_stage(spec: Path, monkeypatch: py
 
     monkeypatch.setattr(locked, "replace", replace)
     build(spec)
-    assert written == [STAGES[:n + 1] for n in range(len(STAGES) - 1)]
+    assert written == [STAGES[: n + 1] for n in range(len(STAGES) - 1)]
 
 
 @pytest.mark.parametrize("stage", ["corpus", "split", "gates"])
 def test_a_failed_stage_keeps_what_was_finished(spec: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """Exit 40 with the path of its log; the next build goes on there, and ends in the lock of a build that never failed."""
+    """Exit 40 with the path of its log; the next build goes on there, and ends in the same lock."""
+
     def fall(real: Patched, args: tuple[Any, ...]) -> None:
         real(*args)
         raise RuntimeError("the work fell over")
@@ -86,7 +88,7 @@ def test_a_failed_stage_keeps_what_was_finished(spec: Path, monkeypatch: pytest.
     (problem,) = caught.value.problems
     assert (problem.code, caught.value.exit) == ("stage.failed", 40) and stage in problem.text
     assert problem.where and "the work fell over" in Path(problem.where.file).read_text()
-    rest = STAGES[STAGES.index(stage):]
+    rest = STAGES[STAGES.index(stage) :]
     assert moving(spec).keys() == set(rest) and build(spec) == rest
     straight = lock_of(spec).read_bytes()
     lock_of(spec).unlink()
@@ -108,6 +110,7 @@ def test_what_a_user_caused_is_not_a_failure_of_the_stage(spec: Path) -> None:
 
 def test_a_stopped_build_goes_on(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person interrupts the middle of a stage: what was finished is kept, no lock has to be removed by hand."""
+
     def stop(real: Patched, args: tuple[Any, ...]) -> None:
         real(*args)
         raise KeyboardInterrupt
@@ -122,6 +125,7 @@ def test_a_stopped_build_goes_on(spec: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_disk_that_fills_up_under_a_stage_is_a_sentence(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a failure of the stage: what was finished is kept."""
+
     def full(real: Patched, args: tuple[Any, ...]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -207,8 +211,21 @@ def test_events_tell_a_build_from_start_to_end(spec: Path) -> None:
     told: list[Event] = []
     Project(str(spec)).build(Order(), told.append)
     assert [(e.stage, e.what) for e in told if e.what in ("start", "done")][:3] == [
-        ("corpus", "start"), ("corpus", "done"), ("snapshot", "done")]
+        ("corpus", "start"),
+        ("corpus", "done"),
+        ("snapshot", "done"),
+    ]
     assert next(e for e in told if e.what == "done").text == "documents 35"
+
+
+def test_a_snapshot_that_moves_says_by_how_much(spec: Path) -> None:
+    """Documents added, removed and changed."""
+    build(spec)
+    (spec.parent / "docs" / "p29.md").write_text("# Other\n\ntext\n")
+    (spec.parent / "docs" / "new.md").write_text("# New\n\ntext\n")
+    told: list[Event] = []
+    Project(str(spec)).build(Order(Wish(retrain=True)), told.append)
+    assert [e.text for e in told if e.stage == "snapshot"] == ["+1 −0 ~1 documents"]
 
 
 def test_dropped_blocks_leave_the_lock(spec: Path) -> None:

@@ -1,4 +1,5 @@
 """The lock's file, builds side by side, and `--locked`."""
+
 from __future__ import annotations
 
 import importlib
@@ -43,9 +44,9 @@ def test_a_second_build_waits_and_then_says_so(spec: Path) -> None:
     """Exit 60 when its time is up; nothing has to be removed by hand afterwards."""
     at = places(str(spec))
     waited = []
-    with locked.held(os.path.join(at.state, "mini.build.flock"), 0, lambda: None):
-        with pytest.raises(EmbspecError) as caught:
-            Project(str(spec)).build(Order(wait=0), lambda event: waited.append(event.what))
+    path = os.path.join(at.state, "mini.build.flock")
+    with locked.held(path, 0, lambda: None), pytest.raises(EmbspecError) as caught:
+        Project(str(spec)).build(Order(wait=0), lambda event: waited.append(event.what))
     assert ([p.code for p in caught.value.problems], caught.value.exit) == (["waited.build"], 60) and waited == ["wait"]
     assert len(Project(str(spec)).build().done) == 9
 
@@ -100,7 +101,9 @@ def test_locked_refuses_a_lock_that_is_out_of_date(spec: Path) -> None:
     with pytest.raises(EmbspecError) as caught:
         Project(str(spec)).build(Order(locked=True))
     said = " ".join(p.text for p in caught.value.problems)
-    assert caught.value.exit == 11 and "split.test: 0.5 → 0.4" in said and "eval.statistics.resamples: 200 → 300" in said
+    assert (
+        caught.value.exit == 11 and "split.test: 0.5 → 0.4" in said and "eval.statistics.resamples: 200 → 300" in said
+    )
     assert lock_of(spec).read_bytes() == before
 
 

@@ -1,4 +1,5 @@
 """`out/NAME`: whole or as it was, the user's own edits undone, a red model beside the green one."""
+
 from __future__ import annotations
 
 import os
@@ -46,8 +47,14 @@ def put(world: DiskWorld, text: str) -> str:
 def plan(verdict: str, **outs: Any) -> Plan:
     """A plan in which these stages are settled."""
     stages = {"train": MODEL, "index": INDEX, "report": REPORT}
-    steps = [Step(Node(n, stages[n], {}, {}), HELD if n == "index" and verdict == "red" else CLEAN, out={stages[n].makes[0]: d})
-             for n, d in outs.items()]
+    steps = [
+        Step(
+            Node(n, stages[n], {}, {}),
+            HELD if n == "index" and verdict == "red" else CLEAN,
+            out={stages[n].makes[0]: d},
+        )
+        for n, d in outs.items()
+    ]
     return Plan(tuple(steps), (), (), verdict)
 
 
@@ -125,16 +132,12 @@ def test_red_and_green(world: DiskWorld) -> None:
     one, two = tree(world, a="1"), tree(world, a="2")
     publish(plan("green", train=one, index=put(world, "i1"), report=put(world, "r1")), world)
     publish(plan("red", train=two, index=put(world, "i1"), report=put(world, "r2")), world)
-    assert shown(world) == {"model/a": "1", "candidate/model/a": "2", "index/manifest.json": "i1", "report/report.md": "r2"}
+    assert shown(world) == {
+        "model/a": "1",
+        "candidate/model/a": "2",
+        "index/manifest.json": "i1",
+        "report/report.md": "r2",
+    }
     publish(plan("green", train=two, index=put(world, "i2"), report=put(world, "r3")), world)
     assert shown(world) == {"model/a": "2", "index/manifest.json": "i2", "report/report.md": "r3"}
     assert "candidate/model" not in world.stamps()
-
-
-def test_a_file_that_stands_where_a_folder_should_gives_way(world: DiskWorld) -> None:
-    """And the other way round: `out/` is embspec's."""
-    Path(world.at.out).mkdir(parents=True)
-    Path(world.at.out, "model").write_text("a file")
-    Path(world.at.out, "report", "report.md").mkdir(parents=True)
-    publish(plan("green", train=tree(world, a="1"), report=put(world, "page")), world)
-    assert shown(world) == {"model/a": "1", "report/report.md": "page"}

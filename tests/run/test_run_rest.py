@@ -1,4 +1,5 @@
 """What a stage is handed, what is recorded of the machine, and a check that builds nothing."""
+
 from __future__ import annotations
 
 import os
@@ -12,10 +13,10 @@ import embspec
 from embspec.api import Project
 from embspec.errors import EmbspecError
 from embspec.plan.canonical import plain
-from embspec.run import timings
 from embspec.run.desk import Declared
 from embspec.run.environment import env_id, environment
 from embspec.stages.street import STREET
+from embspec.store import timings
 from embspec.store.places import places
 
 

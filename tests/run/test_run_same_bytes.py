@@ -1,4 +1,5 @@
 """Given spec, pins and inputs, a build is a pure function: nothing of the machine's day shows in the lock."""
+
 from __future__ import annotations
 
 import os
@@ -28,11 +29,18 @@ def test_another_process_writes_the_same_lock(tmp_path: Path, way: str) -> None:
     there = project(tmp_path / "two" / "deeper é")
     code = "import os, sys; os.umask(int(os.environ.get('UMASK', '022'), 8)); from embspec.__main__ import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "build", "--spec", str(there)], check=False, capture_output=True, cwd=tmp_path,
-        env={**os.environ, "EMBSPEC_STORE": str(tmp_path / "store-two"), **WAYS[way]})
+        [sys.executable, "-c", code, "build", "--spec", str(there)],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "EMBSPEC_STORE": str(tmp_path / "store-two"), **WAYS[way]},
+    )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert there.with_suffix(".lock").read_bytes() == here.with_suffix(".lock").read_bytes()
-    outs = [{p.name: p.read_bytes() for p in (root / "out" / "mini" / "report").iterdir()} for root in (here.parents[1], there.parents[1])]
+    outs = [
+        {p.name: p.read_bytes() for p in (root / "out" / "mini" / "report").iterdir()}
+        for root in (here.parents[1], there.parents[1])
+    ]
     assert outs[0] == outs[1] and set(outs[0]) >= {"report.md", "report.json"}
 
 

@@ -1,4 +1,5 @@
 """A file is the old one or the new one; a disk that takes no more is said in a sentence."""
+
 from __future__ import annotations
 
 import os
@@ -36,9 +37,17 @@ def test_a_stop_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: p
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["x"]
 
 
-@pytest.mark.parametrize(("error", "code"), [
-    (OSError(ENOSPC, "full"), "disk.full"), (OSError(EROFS, "ro"), "disk.read-only"), (PermissionError(13, "no"), "disk.read-only")])
-def test_a_full_or_closed_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, code: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(ENOSPC, "full"), "disk.full"),
+        (OSError(EROFS, "ro"), "disk.read-only"),
+        (PermissionError(13, "no"), "disk.read-only"),
+    ],
+)
+def test_a_full_or_closed_disk_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, code: str
+) -> None:
     """With what to do, exit 40, and the old file in place."""
     path = tmp_path / "x"
     path.write_bytes(b"old")

@@ -1,4 +1,5 @@
 """The live tree: which files, and the digest of the bytes that were read."""
+
 from __future__ import annotations
 
 import glob as system
@@ -15,8 +16,25 @@ from embspec.errors import EmbspecError
 from embspec.store.live import LiveTree, find, tree_pin
 from embspec.store.objects import listing
 
-FILES = ["a.md", "b.txt", "docs/c.md", "docs/d1.md", "docs/d2.md", "docs/deep/e.md", "docs/deep/er/f.md", "docs/x[1].md", "docs/ü.md",
-         ".hidden.md", "docs/.git/g.md", "docs/.h.md", "other/docs/h.md", "docs/deep/e.txt", "docs.md/i.md", "docs/a+b.md", "docs/a-b.md"]
+FILES = [
+    "a.md",
+    "b.txt",
+    "docs/c.md",
+    "docs/d1.md",
+    "docs/d2.md",
+    "docs/deep/e.md",
+    "docs/deep/er/f.md",
+    "docs/x[1].md",
+    "docs/ü.md",
+    ".hidden.md",
+    "docs/.git/g.md",
+    "docs/.h.md",
+    "other/docs/h.md",
+    "docs/deep/e.txt",
+    "docs.md/i.md",
+    "docs/a+b.md",
+    "docs/a-b.md",
+]
 
 
 def grow(folder: Path, names: Sequence[str]) -> None:
@@ -39,31 +57,51 @@ def names(folder: Path, *globs: str) -> list[str]:
     return [f.name for f in find(str(folder), globs)]
 
 
-@pytest.mark.parametrize(("glob", "expected"), [
-    ("a.md", ["a.md"]),
-    ("docs/*.md", ["docs/a+b.md", "docs/a-b.md", "docs/c.md", "docs/d1.md", "docs/d2.md", "docs/x[1].md", "docs/ü.md"]),
-    ("docs/d?.md", ["docs/d1.md", "docs/d2.md"]),
-    ("docs/d[0-9].md", ["docs/d1.md", "docs/d2.md"]),
-    ("docs/d[!1].md", ["docs/d2.md"]),
-    ("docs/[a-c].md", ["docs/c.md"]),
-    ("docs/x[[]1].md", ["docs/x[1].md"]),
-    ("docs/a[+-]b.md", ["docs/a+b.md", "docs/a-b.md"]),
-    ("**/e.md", ["docs/deep/e.md"]),
-    ("docs/**/*.md", ["docs/a+b.md", "docs/a-b.md", "docs/c.md", "docs/d1.md", "docs/d2.md", "docs/deep/e.md", "docs/deep/er/f.md",
-                      "docs/x[1].md", "docs/ü.md"]),
-    ("docs/deep/**", ["docs/deep/e.md", "docs/deep/e.txt", "docs/deep/er/f.md"]),
-    ("*/docs/*.md", ["other/docs/h.md"]),
-    ("*.md", ["a.md"]),
-    ("nowhere/*.md", []),
-    ("docs", []),
-    ("docs/", []),
-])
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("a.md", ["a.md"]),
+        (
+            "docs/*.md",
+            ["docs/a+b.md", "docs/a-b.md", "docs/c.md", "docs/d1.md", "docs/d2.md", "docs/x[1].md", "docs/ü.md"],
+        ),
+        ("docs/d?.md", ["docs/d1.md", "docs/d2.md"]),
+        ("docs/d[0-9].md", ["docs/d1.md", "docs/d2.md"]),
+        ("docs/d[!1].md", ["docs/d2.md"]),
+        ("docs/[a-c].md", ["docs/c.md"]),
+        ("docs/x[[]1].md", ["docs/x[1].md"]),
+        ("docs/a[+-]b.md", ["docs/a+b.md", "docs/a-b.md"]),
+        ("**/e.md", ["docs/deep/e.md"]),
+        (
+            "docs/**/*.md",
+            [
+                "docs/a+b.md",
+                "docs/a-b.md",
+                "docs/c.md",
+                "docs/d1.md",
+                "docs/d2.md",
+                "docs/deep/e.md",
+                "docs/deep/er/f.md",
+                "docs/x[1].md",
+                "docs/ü.md",
+            ],
+        ),
+        ("docs/deep/**", ["docs/deep/e.md", "docs/deep/e.txt", "docs/deep/er/f.md"]),
+        ("*/docs/*.md", ["other/docs/h.md"]),
+        ("*.md", ["a.md"]),
+        ("nowhere/*.md", []),
+        ("docs", []),
+        ("docs/", []),
+    ],
+)
 def test_globs(tree: Path, glob: str, expected: list[str]) -> None:
     """Names in order, POSIX, hidden files and folders left out."""
     assert names(tree, glob) == sorted(expected)
 
 
-PARTS = st.sampled_from(["docs", "*", "**", "deep", "d?.md", "*.md", "[a-e]*", "e.*", "c.md", "[!a]*", "er", "x[[]1].md", "*[0-9].md"])
+PARTS = st.sampled_from(
+    ["docs", "*", "**", "deep", "d?.md", "*.md", "[a-e]*", "e.*", "c.md", "[!a]*", "er", "x[[]1].md", "*[0-9].md"]
+)
 
 
 @given(st.lists(PARTS, min_size=1, max_size=4))

@@ -1,4 +1,5 @@
 """Where everything lies."""
+
 from __future__ import annotations
 
 import os
@@ -21,14 +22,17 @@ def touch(folder: Path, names: Sequence[str]) -> None:
             (folder / name).write_text("")
 
 
-@pytest.mark.parametrize(("files", "given", "found"), [
-    (["embspec.yaml"], None, "embspec.yaml"),
-    (["embspec.yaml", "specs/a.yaml"], None, "embspec.yaml"),
-    (["specs/a.yaml"], None, "specs/a.yaml"),
-    (["specs/a.yml", "specs/a.lock", "specs/notes.md"], None, "specs/a.yml"),
-    (["specs/a.yaml", "specs/b.yaml"], "specs/b.yaml", "specs/b.yaml"),
-    (["anywhere/x.yaml"], "anywhere/x.yaml", "anywhere/x.yaml"),
-])
+@pytest.mark.parametrize(
+    ("files", "given", "found"),
+    [
+        (["embspec.yaml"], None, "embspec.yaml"),
+        (["embspec.yaml", "specs/a.yaml"], None, "embspec.yaml"),
+        (["specs/a.yaml"], None, "specs/a.yaml"),
+        (["specs/a.yml", "specs/a.lock", "specs/notes.md"], None, "specs/a.yml"),
+        (["specs/a.yaml", "specs/b.yaml"], "specs/b.yaml", "specs/b.yaml"),
+        (["anywhere/x.yaml"], "anywhere/x.yaml", "anywhere/x.yaml"),
+    ],
+)
 def test_the_spec_of_a_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], given: str | None, found: str
 ) -> None:
@@ -38,13 +42,16 @@ def test_the_spec_of_a_command(
     assert find_spec(given) == str(tmp_path / found)
 
 
-@pytest.mark.parametrize(("files", "given", "code", "code_exit"), [
-    ([], None, "usage.no-spec", 2),
-    (["specs/"], None, "usage.no-spec", 2),
-    (["specs/a.yaml", "specs/b.yaml"], None, "usage.which-spec", 2),
-    (["specs/a.yaml", "specs/b.yaml"], "specs/c.yaml", "spec.missing", 3),
-    (["specs/"], "specs", "spec.missing", 3),
-])
+@pytest.mark.parametrize(
+    ("files", "given", "code", "code_exit"),
+    [
+        ([], None, "usage.no-spec", 2),
+        (["specs/"], None, "usage.no-spec", 2),
+        (["specs/a.yaml", "specs/b.yaml"], None, "usage.which-spec", 2),
+        (["specs/a.yaml", "specs/b.yaml"], "specs/c.yaml", "spec.missing", 3),
+        (["specs/"], "specs", "spec.missing", 3),
+    ],
+)
 def test_no_spec_or_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], given: str | None, code: str, code_exit: int
 ) -> None:
@@ -58,14 +65,17 @@ def test_no_spec_or_too_many(
     assert all(f in problem.fix for f in files if f.endswith(".yaml"))
 
 
-@pytest.mark.parametrize(("files", "spec", "root"), [
-    ([".git/", "specs/a.yaml"], "specs/a.yaml", "."),
-    ([".git", "specs/a.yaml"], "specs/a.yaml", "."),
-    ([".git/", "deep/er/a.yaml"], "deep/er/a.yaml", "."),
-    ([".git/", "inner/.git/", "inner/specs/a.yaml"], "inner/specs/a.yaml", "inner"),
-    (["specs/a.yaml"], "specs/a.yaml", "."),
-    (["other/a.yaml"], "other/a.yaml", "other"),
-])
+@pytest.mark.parametrize(
+    ("files", "spec", "root"),
+    [
+        ([".git/", "specs/a.yaml"], "specs/a.yaml", "."),
+        ([".git", "specs/a.yaml"], "specs/a.yaml", "."),
+        ([".git/", "deep/er/a.yaml"], "deep/er/a.yaml", "."),
+        ([".git/", "inner/.git/", "inner/specs/a.yaml"], "inner/specs/a.yaml", "inner"),
+        (["specs/a.yaml"], "specs/a.yaml", "."),
+        (["other/a.yaml"], "other/a.yaml", "other"),
+    ],
+)
 def test_the_root_of_a_project(tmp_path: Path, files: list[str], spec: str, root: str) -> None:
     """The nearest folder with .git (a file in a work tree), else the parent of specs/, else the spec's folder."""
     if any((p / ".git").exists() for p in tmp_path.parents):

@@ -1,7 +1,7 @@
 """The stat cache: files are known by their bytes, and read again only where their stat may have lied."""
+
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from embspec.plan.values import Record
 from embspec.store import records
 from embspec.store.live import find, tree_pin
-from embspec.store.objects import file_digest
+from embspec.store.objects import file_digest, listing
 from embspec.store.places import Places, places
 from embspec.store.world import DiskWorld, stat_tree
 
@@ -121,7 +121,9 @@ def test_two_specs_see_the_same_files_by_their_own_names(at: Places) -> None:
     assert true(at, "docs/?") != true(there, "?")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"x": 1}', "\udcff".encode("utf-8", "surrogateescape").decode("latin-1")])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"x": 1}', "\udcff".encode("utf-8", "surrogateescape").decode("latin-1")]
+)
 def test_a_broken_cache_is_no_cache(at: Places, text: str) -> None:
     """State may be deleted, cut or of another version: the files are read."""
     look(at)
@@ -164,6 +166,32 @@ def test_broken_stamps_are_no_stamps(at: Places, text: str) -> None:
     os.makedirs(at.state)
     Path(at.state, "x.out").write_text(text)
     assert not DiskWorld(at, "store", False).published("report/report.md", "sha256:a 1")
+
+
+def test_the_files_that_moved_since_a_pin(at: Places) -> None:
+    """By the listing that the store keeps; nothing is said where it is not there."""
+    world = DiskWorld(at, str(Path(at.root, "store")), False)
+    pin = world.live(["docs/*"])
+    assert world.moved(["docs/*"], pin) == []
+    world.objects.put(listing([(f.name, *file_digest(f.path)) for f in find(at.folder, ["docs/*"])]))
+    put(Path(at.folder, "docs", "b"), "other")
+    put(Path(at.folder, "docs", "d"), "new")
+    os.unlink(Path(at.folder, "docs", "a"))
+    again = DiskWorld(at, str(Path(at.root, "store")), False)
+    assert [(n, bool(then), bool(now)) for n, then, now in again.moved(["docs/*"], pin)] == [
+        ("docs/a", True, False),
+        ("docs/b", True, True),
+        ("docs/d", False, True),
+    ]
+
+
+def test_what_builds_write_is_no_input(at: Places) -> None:
+    """A glob over the whole project does not read the report of the last build."""
+    Path(at.root, "out", "x", "report").mkdir(parents=True)
+    Path(at.root, "out", "x", "report", "report.md").write_text("x")
+    Path(at.root, "page.md").write_text("x")
+    world = DiskWorld(at, str(Path(at.root, "store")), False)
+    assert [f.name for f in world.find(["../**/*.md"])] == ["../page.md"]
 
 
 RECORD = Record({"stage": "s"}, "1", {}, {}, {"a": "sha256:1 1"}, {"n": "1"}, {"python": "3"})

@@ -1,4 +1,5 @@
 """Specs that together write every field there is, in every variant."""
+
 from __future__ import annotations
 
 BASE = """embspec: 1
@@ -42,7 +43,9 @@ _GOLD = "pairs: [{name: gold, path: gold.jsonl, trust: gold}]\n"
 
 VARIANTS: dict[str, str] = {
     "base": BASE,
-    "model": _HEAD + _GOLD + """model:
+    "model": _HEAD
+    + _GOLD
+    + """model:
   base: intfloat/e5-small
   revision: auto
   trust_remote_code: false
@@ -105,8 +108,12 @@ advise: {min_pairs: 1000, tune_below: 0.7, skip_above: 0.9, hybrid_closes: 0.8, 
 prices: {gpu_hour: 2.0, llm_mtok: 0.5}
 remote: {url: store, read: all, write: ci}
 """,
-    "static": _HEAD + _GOLD + "model: {base: {static: {weights: 'package:a/b.safetensors', tokenizer: 'package:a/t.json'}}}\n",
-    "vectors": _HEAD + _GOLD + """model:
+    "static": _HEAD
+    + _GOLD
+    + "model: {base: {static: {weights: 'package:a/b.safetensors', tokenizer: 'package:a/t.json'}}}\n",
+    "vectors": _HEAD
+    + _GOLD
+    + """model:
   base:
     vectors:
       documents: d.safetensors

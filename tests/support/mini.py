@@ -1,10 +1,15 @@
 """A small project of fixed bytes: documents, two sources of pairs, a spec with gates."""
+
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-WORDS = [a + b for a in ("ka", "lo", "mi", "nu", "pe", "ra", "so", "ti") for b in ("bar", "den", "fil", "gor", "hal", "jin", "kem", "lop")]
+WORDS = [
+    a + b
+    for a in ("ka", "lo", "mi", "nu", "pe", "ra", "so", "ti")
+    for b in ("bar", "den", "fil", "gor", "hal", "jin", "kem", "lop")
+]
 COUNT = 30
 SPEC = """embspec: 1
 name: mini

@@ -1,4 +1,5 @@
 """A street of toy stages, a world in memory, and a build of it that touches no disk."""
+
 from __future__ import annotations
 
 import hashlib
@@ -12,11 +13,21 @@ from embspec.plan.plan import RUN, Plan, Recipes, Step, plan, targets
 from embspec.plan.protocol import Follow, Params, Stage
 from embspec.plan.values import Block, Record, Wish, digest_of
 
+PLAIN = Wish()
 RECIPES = Recipes({"sorting": 1}, {"split.late": "null"})
 
 VALUES: Mapping[str, Any] = {
-    "name": "toy", "seed": 42, "corpus.path": ["docs/*"], "corpus.train_on": "snapshot", "pairs.gold.path": "gold",
-    "pairs.gold.trust": "gold", "split.test": 0.5, "split.late": None, "train.rate": 0.1, "eval.k": 10, "gates.k >= 1": "on",
+    "name": "toy",
+    "seed": 42,
+    "corpus.path": ["docs/*"],
+    "corpus.train_on": "snapshot",
+    "pairs.gold.path": "gold",
+    "pairs.gold.trust": "gold",
+    "split.test": 0.5,
+    "split.late": None,
+    "train.rate": 0.1,
+    "eval.k": 10,
+    "gates.k >= 1": "on",
 }
 
 
@@ -36,21 +47,79 @@ def pairs_globs(params: Params) -> tuple[str, ...]:
 
 STREET: tuple[Stage, ...] = (
     Stage("corpus", 1, ("corpus.path",), ("documents", "manifest"), "", live=corpus_globs),
-    Stage("snapshot", 1, ("corpus.train_on",), ("documents", "manifest"), "",
-          follow=Follow("corpus", ("train", "evaluate"), lambda values: bool(values["corpus.train_on"] == "live"))),
-    Stage("pairs.{name}", 1, ("pairs.{name}.path",), ("rows",), "", live=pairs_globs,
-          needs=lambda params, names: ("snapshot/manifest",), keeps=True),
-    Stage("split", 1, ("seed", "split", "pairs.*.trust"), ("train", "test"), "", uses=("sorting",), pins=("threshold",),
-          needs=lambda params, names: (*_pairs(names), "snapshot/documents")),
-    Stage("train", 1, ("train",), ("model",), "", needs=lambda params, names: ("split/train",),
-          when=lambda values: "train.rate" in values, ships=True, out={"model": "model"}),
-    Stage("evaluate", 1, ("eval",), ("scores",), "", uses=("sorting",), needs=lambda params, names: (
-        "split/test", "snapshot/documents", *(["train/model"] if "train" in names else []))),
+    Stage(
+        "snapshot",
+        1,
+        ("corpus.train_on",),
+        ("documents", "manifest"),
+        "",
+        follow=Follow("corpus", ("train", "evaluate"), lambda values: bool(values["corpus.train_on"] == "live")),
+    ),
+    Stage(
+        "pairs.{name}",
+        1,
+        ("pairs.{name}.path",),
+        ("rows",),
+        "",
+        live=pairs_globs,
+        needs=lambda params, names: ("snapshot/manifest",),
+        keeps=True,
+    ),
+    Stage(
+        "split",
+        1,
+        ("seed", "split", "pairs.*.trust"),
+        ("train", "test"),
+        "",
+        uses=("sorting",),
+        pins=("threshold",),
+        needs=lambda params, names: (*_pairs(names), "snapshot/documents"),
+    ),
+    Stage(
+        "train",
+        1,
+        ("train",),
+        ("model",),
+        "",
+        needs=lambda params, names: ("split/train",),
+        when=lambda values: "train.rate" in values,
+        ships=True,
+        out={"model": "model"},
+    ),
+    Stage(
+        "evaluate",
+        1,
+        ("eval",),
+        ("scores",),
+        "",
+        uses=("sorting",),
+        needs=lambda params, names: (
+            "split/test",
+            "snapshot/documents",
+            *(["train/model"] if "train" in names else []),
+        ),
+    ),
     Stage("gates", 1, ("gates",), ("verdict",), "", needs=lambda params, names: ("evaluate/scores",), judges=True),
-    Stage("index", 1, (), ("vectors",), "", gated=True, out={"vectors": "index/vectors"}, needs=lambda params, names: (
-        "corpus/documents", *(["train/model"] if "train" in names else []))),
-    Stage("report", 1, ("name",), ("page",), "", locked=False, out={"page": "report/page"},
-          needs=lambda params, names: tuple(r for r in ("evaluate/scores", "gates/verdict") if r.split("/")[0] in names)),
+    Stage(
+        "index",
+        1,
+        (),
+        ("vectors",),
+        "",
+        gated=True,
+        out={"vectors": "index/vectors"},
+        needs=lambda params, names: ("corpus/documents", *(["train/model"] if "train" in names else [])),
+    ),
+    Stage(
+        "report",
+        1,
+        ("name",),
+        ("page",),
+        "",
+        locked=False,
+        out={"page": "report/page"},
+        needs=lambda params, names: tuple(r for r in ("evaluate/scores", "gates/verdict") if r.split("/")[0] in names),
+    ),
 )
 
 
@@ -94,16 +163,23 @@ class Toys:
         self.recipes = RECIPES
         self.work: dict[str, Callable[[Work], Did]] = {}
         self.asked: list[str] = []
+        self.seen: dict[str, dict[str, str]] = {}
 
     def read(self, globs: Sequence[str]) -> dict[str, str]:
         """The live files that match: a name, or everything under a folder."""
         heads = [g.rstrip("*") for g in globs]
-        return {n: t for n, t in sorted(self.files.items()) if any(n == h or h.endswith("/") and n.startswith(h) for h in heads)}
+        return {
+            n: t
+            for n, t in sorted(self.files.items())
+            if any(n == h or (h.endswith("/") and n.startswith(h)) for h in heads)
+        }
 
     def live(self, globs: Sequence[str]) -> str:
         """The pin of the files that match."""
         found = self.read(globs)
-        return f"{_sha(repr(found))} {len(found)} files"
+        pin = f"{_sha(repr(found))} {len(found)} files"
+        self.seen[pin] = found
+        return pin
 
     def has(self, digest: str) -> bool:
         """Whether the bytes are kept."""
@@ -114,15 +190,21 @@ class Toys:
         """The results of a key."""
         return self.acts.get(key, [])
 
+    def moved(self, globs: Sequence[str], pin: str) -> list[tuple[str, str | None, str | None]]:
+        """Each live file that is not as it was under an earlier pin."""
+        then, now = ({n: _sha(t) for n, t in found.items()} for found in (self.seen.get(pin, {}), self.read(globs)))
+        names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
+        return [(n, then.get(n), now.get(n)) for n in names] if pin in self.seen else []
+
     def published(self, path: str, digest: str) -> bool:
         """Whether `out/` holds it."""
         return self.out.get(path) == digest
 
-    def plan(self, wish: Wish = Wish(), then: Mapping[str, Block] | None = None) -> Plan:
+    def plan(self, wish: Wish = PLAIN, then: Mapping[str, Block] | None = None) -> Plan:
         """The plan of the spec as it is now."""
         return plan(expand(self.street, self.values), self.blocks, self, wish, self.recipes, then)
 
-    def build(self, wish: Wish = Wish(), most: int = 40) -> list[str]:
+    def build(self, wish: Wish = PLAIN, most: int = 40) -> list[str]:
         """Do what the plan says until nothing is left; the names of the stages that ran."""
         ran: list[str] = []
         before = self.blocks
@@ -133,8 +215,10 @@ class Toys:
                 self._publish(now)
                 return ran
             step = now.work[0]
-            wish = wish._replace(refresh=wish.refresh - {step.node.name}, forget=frozenset(
-                f for f in wish.forget if not f.startswith(step.node.name + " ")))
+            wish = wish._replace(
+                refresh=wish.refresh - {step.node.name},
+                forget=frozenset(f for f in wish.forget if not f.startswith(step.node.name + " ")),
+            )
             if step.node.stage.follow:
                 self._put(step, Block(pin=step.pin))
                 wish = wish._replace(retrain=False)
@@ -154,7 +238,9 @@ class Toys:
         pins = {"tree": self.live(globs)} if globs else {}
         pins |= {p: scalar(did.pins[p]) for p in node.stage.pins}
         out = {a: self.keep(did.out[a]) for a in node.stage.makes}
-        named = {k: v for k, v in step.named.items() if not k.startswith("pin ")} | {f"pin {p}": t for p, t in pins.items()}
+        named = {k: v for k, v in step.named.items() if not k.startswith("pin ")} | {
+            f"pin {p}": t for p, t in pins.items()
+        }
         record = Record(named, step.recipe, step.uses, pins, out, {n: scalar(v) for n, v in did.stat.items()}, {})
         others = [r for r in self.acts.get(key(named), []) if r.out != out]
         self.acts[key(named)] = [*others, record]
@@ -168,8 +254,18 @@ class Toys:
     def _take(self, step: Step, record: Record | None) -> None:
         assert record
         if step.node.stage.locked:
-            self._put(step, Block(record.recipe, record.uses, step.node.params, record.pin, key(record.ingredients), record.out,
-                                  record.stat))
+            self._put(
+                step,
+                Block(
+                    record.recipe,
+                    record.uses,
+                    step.node.params,
+                    record.pin,
+                    key(record.ingredients),
+                    record.out,
+                    record.stat,
+                ),
+            )
 
     def _put(self, step: Step, block: Block) -> None:
         order = {n.name: i for i, n in enumerate(expand(self.street, self.values))}
@@ -177,9 +273,9 @@ class Toys:
         self.blocks = dict(sorted(blocks.items(), key=lambda item: order.get(item[0], 99)))
 
     def _publish(self, now: Plan) -> None:
-        if now.green:
+        if now.green and now.judged:
             self.out = {path: d for path, d in self.out.items() if not path.startswith("candidate/")}
-        self.out |= {path: digest for path, _, digest in targets(now.steps, now.verdict)}
+        self.out |= {path: digest for path, _, digest in targets(now.steps, now.verdict, now.judged)}
         self.blocks = {n: b for n, b in self.blocks.items() if n not in now.dropped}
 
 
