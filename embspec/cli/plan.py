@@ -5,6 +5,7 @@ import click
 
 from embspec.cli.common import Asked, plan_lines, put, say, set_option, spec_options
 from embspec.errors import OK, WORK
+from embspec.plan.price import price
 from embspec.plan.values import Wish
 from embspec.plan.words import plan_json
 from embspec.store import timings
@@ -30,9 +31,9 @@ def command(asked: Asked, sets: tuple[str, ...], retrain: bool, exit_code: bool)
     else:
         for line in plan_lines(now, asked.verbose, expected):
             click.echo(line)
-        seconds = [expected[s.node.name] for s in now.work if s.node.name in expected]
-        say(f"{of.at.name}: {len(now.work)} of {len(now.steps)} stages to do"
-            + (f", about {sum(seconds):.1f} s by the last runs here" if seconds else ""), asked.quiet)
+        cost = price(now, of.lock.lock.blocks, expected)
+        text = f"{of.at.name}: {len(now.work)} of {len(now.steps)} stages to do"
+        say(text + (f", {cost}" if cost else ""), asked.quiet)
         far = of.drift(now)
         if far:
             say(f"{of.at.name}: {far}", asked.quiet)
