@@ -46,14 +46,14 @@ _BLOCK = {
     "key": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "out": _map({"type": "string", "pattern": _DIGEST}),
     "stat": _map(_SCALAR),
-    "env": {"type": "string", "pattern": "^env-[0-9a-f]{4}$"},
+    "env": {"type": "string", "pattern": "^env-[0-9a-f]{8}$"},
 }
 
 LOCK = _titled("embspec lock", {
     "type": "object",
     "properties": {"lock": {"const": 1}},
     "required": ["lock"],
-    "patternProperties": {"^env-[0-9a-f]{4}$": _map(_SCALAR)},
+    "patternProperties": {"^env-[0-9a-f]{8}$": _map(_SCALAR)},
     "additionalProperties": _object(_BLOCK, optional=list(_BLOCK)),
 })
 

@@ -18,7 +18,7 @@ from embspec.run import locked
 from embspec.run.environment import env_id
 from embspec.run.publish import publish
 from embspec.run.stage import Ran, block_of, log_path, run_stage
-from embspec.store.files import ignored, replace, room
+from embspec.store.files import ignored, replace, room, sweep
 from embspec.store.world import DiskWorld
 
 
@@ -76,8 +76,12 @@ def build(job: Job) -> Outcome:
 
 
 def _build(job: Job) -> Outcome:
-    for folder in (job.world.at.state, os.path.dirname(job.world.at.out)):
+    at = job.world.at
+    for folder in (at.state, os.path.dirname(at.out)):
         ignored(folder)
+    sweep(job.world.objects.tmp, "")
+    for folder in (at.state, at.folder):
+        sweep(folder)
     lock = locked.load(job.world.at)
     wish, done = job.order.wish, dict[str, Done]()
     before = lock.blocks

@@ -29,7 +29,7 @@ def environment(packages: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
 
 def env_id(block: Mapping[str, str]) -> str:
     """The name of an env block: from its content, so that two branches never collide."""
-    return f"env-{short_hash(block)[:4]}"
+    return f"env-{short_hash(block)[:8]}"
 
 
 @cache

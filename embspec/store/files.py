@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC, EROFS
@@ -9,6 +11,9 @@ from errno import EDQUOT, ENOSPC, EROFS
 from embspec.errors import EmbspecError, fail
 
 _FULL = (ENOSPC, EDQUOT)
+_LEFT = re.compile(r"(\d+)-[0-9a-f]{12}")  # the names that `unique` gives
+_OURS = ".embspec-"
+_FRESH_S = 3600.0
 
 
 def replace(path: str, data: bytes) -> None:
@@ -32,13 +37,46 @@ def replace(path: str, data: bytes) -> None:
 
 def temporary(folder: str) -> tuple[int, str]:
     """A new file in `folder`, open for writing; `tempfile` would bring random, shutil and lzma into the no-op."""
-    path = os.path.join(folder, f".embspec-{unique()}")
+    path = os.path.join(folder, _OURS + unique())
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), path
 
 
 def unique() -> str:
     """A name that no other process takes; it starts with this one's id, so that a dead one's files are known."""
     return f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def sweep(folder: str, prefix: str = _OURS) -> int:
+    """Remove what processes that are dead left half done; says how much that was.
+
+    In folders of the user nothing is ours but what has our prefix.
+    """
+    gone = 0
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        found = _LEFT.fullmatch(name.removeprefix(prefix))
+        if not name.startswith(prefix) or not found or _lives(int(found[1])):
+            continue
+        path = os.path.join(folder, name)
+        if time.time() - os.lstat(path).st_mtime < _FRESH_S:
+            continue  # perhaps of a process on another machine that shares this folder
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil  # the no-op sweeps nothing and does without its imports
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+        gone += 1
+    return gone
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def ignored(folder: str) -> None:

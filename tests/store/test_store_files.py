@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from errno import ENOSPC, EROFS
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,19 @@ def test_a_read_only_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(EmbspecError) as caught:
         files.replace(str(folder / "x"), b"new")
     assert caught.value.problems[0].code == "disk.read-only"
+
+
+def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
+    """Half-done files of a process that is gone; not those of one that lives, nor fresh ones, nor other files."""
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead, mine = int(done.stdout), os.getpid()
+    old = [f".embspec-{dead}-0123456789ab", f"{dead}-0123456789ab", f"{mine}-0123456789ab", "notes-0123456789ab"]
+    for name in old:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("x")
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / f"{dead}-ba9876543210").write_text("fresh")
+    assert files.sweep(str(tmp_path)) == 1 and not (tmp_path / old[0]).exists()
+    assert files.sweep(str(tmp_path), "") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*old[2:], f"{dead}-ba9876543210"])
+    assert files.sweep(str(tmp_path / "nowhere")) == 0

@@ -181,7 +181,7 @@ class Names:
     _PLACES = (
         ("digest", re.compile(r"sha256:(?:[0-9a-f]{64}|[0-9a-f]{12}…)")),
         ("key", re.compile(r"\b[0-9a-f]{32}\b")),
-        ("env", re.compile(r"\benv-[0-9a-f]{4}\b")),
+        ("env", re.compile(r"\benv-[0-9a-f]{8}\b")),
     )
 
     def __init__(self, project: Path) -> None:
