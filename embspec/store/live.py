@@ -113,6 +113,9 @@ class _Walk(NamedTuple):
             if entry.is_dir(follow_symlinks=False):
                 if deep != 1 and entry.path != self.apart:
                     self.into(entry.path, name + "/", max(deep - 1, 0))
+            elif deep != 1 and entry.is_symlink() and entry.is_dir():
+                raise fail("input.linked-folder", f"`{entry.path}` is a link to a folder, and links are not followed",
+                           fix="name the folder itself in the path, or take the link away")
             elif self.test(name):
                 info = _stat(entry)
                 if stat.S_ISREG(info.st_mode):

@@ -140,6 +140,17 @@ def test_links(tmp_path: Path) -> None:
     assert caught.value.problems[0].code == "input.dangling-link"
 
 
+def test_a_linked_folder_is_never_left_out_silently(tmp_path: Path) -> None:
+    """Where a glob would go on into it, it is an error; where it would not, it is nobody's business."""
+    grow(tmp_path, ["docs/a.md", "other/b.md"])
+    os.symlink(tmp_path / "other", tmp_path / "docs" / "linked")
+    assert names(tmp_path, "docs/*.md") == ["docs/a.md"]
+    for glob in ("docs/**/*.md", "docs/*/*.md"):
+        with pytest.raises(EmbspecError) as caught:
+            find(str(tmp_path), [glob])
+        assert caught.value.problems[0].code == "input.linked-folder"
+
+
 @pytest.mark.parametrize("name", [b"docs/\xff.md", b"docs/a\nb.md"])
 def test_a_name_that_cannot_be_written_down_is_named(tmp_path: Path, name: bytes) -> None:
     """A byte that is not UTF-8, or a line break, in the name of a file that matches: an input error."""
