@@ -135,7 +135,7 @@ def _dvc_environment(at: Bench) -> None:
     venv = Path(at.dvc).parent.parent
     if not Path(at.dvc).exists():
         _run([sys.executable, "-m", "venv", "--without-pip", str(venv)], str(HERE), os.environ)
-        _pip(["--python", str(venv / "bin/python"), "install", f"dvc=={DVC}"])
+        _pip(["--python", str(venv / "bin/python"), "install", "-r", str(HERE.parent / "requirements/bench.txt")])
 
 
 def _pip(args: Sequence[str]) -> None:

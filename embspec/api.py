@@ -12,7 +12,7 @@ from embspec.lock.diff import StageDiff, diff
 from embspec.lock.text import Lock
 from embspec.plan.canonical import plain
 from embspec.plan.nodes import Node, expand
-from embspec.plan.plan import Plan, Recipes, plan
+from embspec.plan.plan import RUN, Plan, Recipes, plan
 from embspec.plan.refuse import Limits, consumed, refused
 from embspec.plan.values import Block, Wish, digest_of
 from embspec.plan.words import Drift, drift, moved
@@ -30,11 +30,17 @@ from embspec.stages.street import (
 )
 from embspec.store import memo, timings
 from embspec.store.memo import Resolved
+from embspec.store.objects import Objects
 from embspec.store.opened import world
-from embspec.store.places import find_spec, places
+from embspec.store.places import SPEC_ENDINGS, find_spec, places, store_folder
 
 if TYPE_CHECKING:
     from embspec.decide.compare import Change
+
+# What the commands need of other rooms they take from here.
+__all__ = [
+    "SPEC_ENDINGS", "Event", "LockDiff", "LockView", "Order", "Outcome", "Project", "store_probe", "verdict_exit",
+]
 
 RECIPES = Recipes(SHARED, INTRODUCED)
 BUILT = Limits(UNKEYED, LIMITS, GATE_METRICS, GATE_REFUSED)
@@ -154,7 +160,14 @@ class Project:
             raise EmbspecError(*problems)
         self._stage_names([order.wish.to, *order.wish.refresh])
         with self._placed():
-            return build(Job(self.nodes, RECIPES, self.world, order, tell))
+            outcome = build(Job(self.nodes, RECIPES, self.world, order, tell))
+        timings.save(self.at, {name: did.seconds for name, did in outcome.done.items() if did.step.state == RUN})
+        return outcome
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """How long each stage took here when it last ran."""
+        return timings.load(self.at)
 
     def check_lock(self) -> Plan:
         """Raise where the lock is not what spec and inputs say; keys only, nothing runs."""
@@ -165,7 +178,7 @@ class Project:
     def drift(self, now: Plan) -> Drift | None:
         """How far the live corpus has moved from the snapshot, and what moving the snapshot would run and cost."""
         retrained = partial(self.plan, Wish(retrain=True, publish=False))
-        return drift(now, retrained, self.world.objects.text, timings.load(self.at))
+        return drift(now, retrained, self.world.objects.text, self.seconds)
 
     def lock_at(self, given: str) -> Lock:
         """A lock by file, or by git revision."""
@@ -222,6 +235,13 @@ class Project:
             raise EmbspecError(*map(self._place, error.problems)) from error.__cause__
 
 
-def verdict_exit(now: Plan, blocks: Mapping[str, Any]) -> int:
+def verdict_exit(now: Plan) -> int:
     """0, 20 or 21: what the verdict of the last judged build means for a command."""
     return {"": OK, "green": OK, "inconclusive": INCONCLUSIVE}.get(now.verdict, RED)
+
+
+def store_probe(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
+    """Where the store lies, and whether what is written there reads back the same."""
+    objects = Objects(store_folder(environ))
+    text = "embspec doctor\n"
+    return objects.store, objects.text(digest_of(objects.put(text.encode()))) == text

@@ -3,15 +3,12 @@ from __future__ import annotations
 
 import click
 
-from embspec.api import verdict_exit
+from embspec.api import Order, Outcome, Project, verdict_exit
 from embspec.cli.common import Asked, put, say, spec_options
 from embspec.cli.progress import telling
 from embspec.plan.plan import RUN
 from embspec.plan.values import Wish
 from embspec.plan.words import Did, gates, plan_json, up_to_date
-from embspec.run.build import Order, Outcome
-from embspec.store import timings
-from embspec.store.places import Places
 
 
 @click.command("build")
@@ -39,20 +36,20 @@ def command(
     of = asked.project()
     with telling(asked.quiet or asked.json, asked.verbose) as tell:
         outcome = of.build(order, tell)
-    timings.save(of.at, {name: did.seconds for name, did in outcome.done.items() if did.step.state == RUN})
-    code = verdict_exit(outcome.plan, outcome.lock.blocks)
+    code = verdict_exit(outcome.plan)
     if asked.json:
         done = {name: Did(d.step.state, d.step.why, d.seconds, d.counts) for name, d in outcome.done.items()}
         put(plan_json(of.at, outcome.plan, outcome.lock.blocks, code, done))
     elif not outcome.done and outcome.plan.green:
         say(up_to_date(of.at.name, outcome.plan, of.drift(outcome.plan)), asked.quiet)
     else:
-        _say(of.at, outcome, str(of.drift(outcome.plan) or ""), asked)
+        _say(of, outcome, asked)
     raise click.exceptions.Exit(code)
 
 
-def _say(at: Places, outcome: Outcome, drift: str, asked: Asked) -> None:
+def _say(of: Project, outcome: Outcome, asked: Asked) -> None:
     """What came out of it: stages, gates, where things lie."""
+    at, drift = of.at, of.drift(outcome.plan)
     ran = sum(did.step.state == RUN for did in outcome.done.values())
     rest = len(outcome.plan.steps) - len(outcome.done)
     kept = f"{len(outcome.done) - ran} reused, {rest} up to date"
@@ -65,4 +62,6 @@ def _say(at: Places, outcome: Outcome, drift: str, asked: Asked) -> None:
         say(f"{at.name}: the verdict is {outcome.plan.verdict}; see {at.shown(at.out)}/report/report.md")
     if drift:
         say(f"{at.name}: {drift}", asked.quiet)
-    say(f"{at.name}: lock {at.shown(at.lock)}, report {at.shown(at.out)}/report/report.md", asked.quiet)
+    reports = any(step.node.stage.out for step in outcome.plan.steps)  # `--to corpus` leaves nothing to report on
+    report = f", report {at.shown(at.out)}/report/report.md" if reports else ""
+    say(f"{at.name}: lock {at.shown(at.lock)}{report}", asked.quiet)

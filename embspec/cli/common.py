@@ -5,17 +5,16 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from embspec.api import Project
+from embspec.api import SPEC_ENDINGS, Project
 from embspec.errors import Problem, fail
 from embspec.plan.plan import CLEAN, HELD, REUSE, Plan, Step
 from embspec.plan.words import as_json
-from embspec.store.places import SPEC_ENDINGS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,26 +47,43 @@ class Asked(NamedTuple):
         return Project(specs[0] if specs else None, sets, allow_outside=self.allow_outside)
 
 
+_Options = tuple[Callable[[Callable[..., None]], Callable[..., None]], ...]
+
+_ABOUT_A_LOCK: _Options = (
+    click.argument("given", nargs=-1, metavar="[SPEC] [...]"),
+    click.option("--spec", metavar="FILE", help="The spec; may be left out where there is only one."),
+    click.option("--json", "json_", is_flag=True, help="One JSON object on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more."),
+)
+_ABOUT_A_SPEC: _Options = (
+    *_ABOUT_A_LOCK,
+    click.option("--allow-outside", is_flag=True, help="Let paths of the spec leave the project."),
+)
+
+
 def spec_options(command: Callable[..., None]) -> Callable[..., None]:
     """--spec, the loose arguments, and how much is said, handed to the command as one `Asked`."""
+    return _collected(command, _ABOUT_A_SPEC)
 
+
+def lock_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that looks at locks alone and reads no path of the spec."""
+    return _collected(command, _ABOUT_A_LOCK)
+
+
+def _collected(command: Callable[..., None], options: _Options) -> Callable[..., None]:
     @functools.wraps(command)
     def collected(
-        given: tuple[str, ...], spec: str | None, json_: bool, quiet: bool, verbose: bool, allow_outside: bool,
+        given: tuple[str, ...], spec: str | None, json_: bool, quiet: bool, verbose: bool, allow_outside: bool = False,
         **rest: Any,
     ) -> None:
         command(Asked(given, spec, json_, quiet, verbose, allow_outside), **rest)
 
-    for option in (
-        click.argument("given", nargs=-1, metavar="[SPEC] [...]"),
-        click.option("--spec", metavar="FILE", help="The spec; may be left out where there is only one."),
-        click.option("--json", "json_", is_flag=True, help="One JSON object on stdout."),
-        click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
-        click.option("--allow-outside", is_flag=True, help="Let paths of the spec leave the project."),
-    ):
-        collected = option(collected)
-    return collected
+    wrapped: Callable[..., None] = collected
+    for option in options:
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def set_option(command: F) -> F:
@@ -111,19 +127,21 @@ def _error(problem: Problem) -> dict[str, Any]:
     }
 
 
-def plan_lines(now: Plan, verbose: bool = False, expected: dict[str, float] | None = None) -> Iterable[str]:
-    """One line a stage, its reasons under it."""
+def plan_lines(now: Plan, verbose: bool = False, expected: Mapping[str, float] | None = None) -> Iterable[str]:
+    """One line a stage, its reasons under it; verbose with its key and the artefacts that are known."""
     for step in now.steps:
         yield f"{MARKS[step.state]} {step.node.name:<16} {_state(step, expected or {})}"
-        if step.state != CLEAN or verbose:
-            yield from (f"    {reason}" for reason in step.why)
+        yield from (f"    {reason}" for reason in step.why)
         if step.note:
             yield f"    {step.note}"
+        if verbose:
+            yield from ([f"    key {step.key}"] if step.key else [])
+            yield from (f"    {artefact}: {text}" for artefact, text in step.out.items())
     yield from (f"- {name:<16} not in the spec any more" for name in now.dropped)
     yield from (f"! {role:<16} {digest} is nowhere to be found" for role, digest in now.lost)
 
 
-def _state(step: Step, expected: dict[str, float]) -> str:
+def _state(step: Step, expected: Mapping[str, float]) -> str:
     if step.maybe:
         return "run, if its bytes change"
     seconds = expected.get(step.node.name)

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from embspec.api import LockDiff
-from embspec.cli.common import Asked, put, spec_options
+from embspec.cli.common import Asked, lock_options, put
 from embspec.errors import OK
 from embspec.lock.diff import StageDiff
 
 
 @click.command("diff")
-@spec_options
+@lock_options
 @click.option("--md", is_flag=True, help="Markdown, for a pull request.")
 def command(asked: Asked, md: bool) -> None:
     """Compare two locks, by git revision or file: parameters, data, metrics. Without names: HEAD and the work tree.
@@ -29,7 +29,7 @@ def command(asked: Asked, md: bool) -> None:
     if md:
         click.echo("\n".join(["```diff", *lines, "```"]) if lines else "The locks say the same.")
     else:
-        for line in lines or ["the locks say the same"]:
+        for line in lines or ([] if asked.quiet else ["the locks say the same"]):
             click.echo(line)
 
 

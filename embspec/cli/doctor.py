@@ -1,7 +1,6 @@
 """embspec doctor"""
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -12,10 +11,9 @@ from typing import NamedTuple
 import click
 
 import embspec
+from embspec.api import store_probe
 from embspec.cli.common import put
 from embspec.errors import INVALID, OK, EmbspecError
-from embspec.store.objects import Objects
-from embspec.store.places import store_folder
 
 PACKAGES = ("click", "numpy", "pydantic", "rich", "ruamel.yaml", "xxhash")
 
@@ -69,11 +67,8 @@ def _git() -> Finding:
 
 
 def _store() -> Finding:
-    folder = store_folder(os.environ)
     try:
-        objects = Objects(folder)
-        digest = objects.put(b"embspec doctor\n")
-        good = objects.text(digest.rsplit(" ", 1)[0]) == "embspec doctor\n"
+        folder, good = store_probe()
     except EmbspecError as error:
         return Finding("store", False, str(error.problems[0].text), error.problems[0].fix)
     free = shutil.disk_usage(folder).free // 10**9

@@ -31,9 +31,17 @@ def command(asked: Asked) -> None:
     differ = {r.field: r for r in step.why}
     for reason in step.why:
         click.echo(f"  {reason}")
+        if asked.verbose:
+            click.echo(f"    then {_whole(reason.then)}\n    now  {_whole(reason.now)}")
+    if asked.quiet:
+        return
     click.echo("the key is made of" + (f" ({step.key})" if step.key else ""))
     for field in sorted(step.named):
         click.echo(f"  {'*' if field in differ else ' '} {field}: {step.named[field]}")
+    if asked.verbose and step.out:
+        click.echo("it made")
+        for artefact, text in step.out.items():
+            click.echo(f"    {artefact}: {text}")
 
 
 _STATES = {
@@ -42,6 +50,10 @@ _STATES = {
     "run": "has to run",
     "held": "held at the last green build while a gate is red",
 }
+
+
+def _whole(text: str | None) -> str:
+    return "(none)" if text is None else text
 
 
 def _headline(step: Step) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import click
 
 from embspec.api import verdict_exit
-from embspec.cli.common import Asked, put, say, spec_options
+from embspec.cli.common import Asked, plan_lines, put, say, spec_options
 from embspec.errors import OK, fail
 from embspec.plan.words import plan_json
 
@@ -12,7 +12,8 @@ from embspec.plan.words import plan_json
 @click.command("lock")
 @spec_options
 @click.option("--check", is_flag=True, help="Is the lock what spec and inputs say? Runs nothing.")
-@click.option("--merge", is_flag=True, help="Not built yet.")
+# The head of every lock names it, so whoever follows that is told what to do until it is built.
+@click.option("--merge", is_flag=True, hidden=True)
 def command(asked: Asked, check: bool, merge: bool) -> None:
     """Check the lock: 0, 11 naming the fields, 20 or 21 where the locked verdict is red.
 
@@ -27,10 +28,13 @@ def command(asked: Asked, check: bool, merge: bool) -> None:
     of = asked.project()
     now = of.check_lock()
     blocks = of.lock.lock.blocks
-    code = verdict_exit(now, blocks)
+    code = verdict_exit(now)
     if asked.json:
         put(plan_json(of.at, now, blocks, code))
     else:
+        if asked.verbose:
+            for line in plan_lines(now, verbose=True):
+                click.echo(line)
         said = "is what spec and inputs say" + ("" if code == OK else f"; the verdict is {now.verdict}")
         say(f"{of.at.shown(of.at.lock)} {said}", asked.quiet and code == OK)
     raise click.exceptions.Exit(code)

@@ -8,7 +8,6 @@ from embspec.errors import OK, WORK
 from embspec.plan.price import price
 from embspec.plan.values import Wish
 from embspec.plan.words import plan_json
-from embspec.store import timings
 
 
 @click.command("plan")
@@ -24,7 +23,7 @@ def command(asked: Asked, sets: tuple[str, ...], retrain: bool, exit_code: bool)
     asked.words()
     of = asked.project(sets)
     now = of.plan(Wish(retrain=retrain))
-    expected = timings.load(of.at)
+    expected = of.seconds
     code = WORK if exit_code and (now.work or now.dropped or now.lost) else OK
     if asked.json:
         put(plan_json(of.at, now, of.lock.lock.blocks, code, expected=expected))

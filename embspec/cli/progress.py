@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from embspec.api import Event
 from embspec.cli.common import on_terminal, say
-from embspec.run.build import Event
 
 _SAID = {"start": "running", "done": "done", "reuse": "reused", "wait": "waiting", "note": "note"}
 
@@ -15,7 +15,7 @@ def telling(quiet: bool, verbose: bool) -> Iterator[Callable[[Event], None]]:
     """A voice for a build."""
     if quiet:
         yield lambda event: None
-    elif on_terminal():
+    elif on_terminal() and not verbose:  # a bar shows only the last word of progress
         with _bars() as tell:
             yield tell
     else:

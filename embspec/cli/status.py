@@ -21,7 +21,7 @@ def command(asked: Asked, exit_code: bool) -> None:
     of = asked.project()
     now, lock = of.plan(), of.lock
     work = now.work or now.dropped or now.lost
-    code = (WORK if work else verdict_exit(now, lock.lock.blocks)) if exit_code else OK
+    code = (WORK if work else verdict_exit(now)) if exit_code else OK
     if asked.json:
         put(plan_json(of.at, now, lock.lock.blocks, code))
         raise click.exceptions.Exit(code)

@@ -10,6 +10,7 @@ from embspec.plan.values import Block, Record, Texts, Wish, World, digest_of
 
 CLEAN, REUSE, RUN, HELD = "clean", "reuse", "run", "held"
 GREEN = "green"
+VERDICT = "verdict"
 UNKNOWN = "changes with an earlier stage"
 MOST = 10  # files that a reason names
 
@@ -108,7 +109,7 @@ def plan(
 
 
 def _up_to(nodes: Sequence[Node], to: str) -> Sequence[Node]:
-    """`--to X`: what X stands on, X, and a report over what is there."""
+    """`--to X`: what X stands on, X, and a report over what is there, where that is enough for one."""
     if not to:
         return nodes
     names = [n.name for n in nodes]
@@ -122,14 +123,20 @@ def _up_to(nodes: Sequence[Node], to: str) -> Sequence[Node]:
             wanted += [r.rsplit("/", 1)[0] for r in node.stage.needs(node.params, names)]
             wanted += [node.stage.follow.stage] if node.stage.follow else []
             wanted += [n.name for n in nodes if n.stage.judges] if node.stage.gated else []
-    return [n for n in nodes if n.name in found or not n.stage.locked]
+    reached = [name for name in names if name in found]
+    return [n for n in nodes if n.name in found or (not n.stage.locked and _fed(n, reached))]
+
+
+def _fed(node: Node, names: Sequence[str]) -> bool:
+    """Whether these stages make all that the node opens."""
+    return all(role.rsplit("/", 1)[0] in names for role in node.stage.needs(node.params, names))
 
 
 def _verdict(step: Step, blocks: Mapping[str, Block]) -> str:
     """The verdict that is known before anything runs."""
     if step.record and step.state == REUSE:
-        return step.record.stat.get("verdict", "")
-    return blocks.get(step.node.name, Block()).stat.get("verdict", "")
+        return step.record.stat.get(VERDICT, "")
+    return blocks.get(step.node.name, Block()).stat.get(VERDICT, "")
 
 
 def _decide(node: Node, table: _Table) -> Step:
@@ -143,11 +150,13 @@ def _decide(node: Node, table: _Table) -> Step:
     step = Step(node, RUN, stale=True, named=named, pin=pins, recipe=str(stage.recipe), uses=uses)
     if node.name in table.wish.refresh:
         return step._replace(why=(Reason("--refresh", None, "asked for"),), stale=False)
+    belied: tuple[Reason, ...] = ()
     if block and block.key and not unknown and not missing and not _cut(node, block):
         kept = _kept(node, block, step, needs, table)
-        if kept:
+        belied = _belied(node, block, table) if kept and stage.judges else ()
+        if kept and not belied:
             return kept
-    reasons = _reasons(node, named, missing, table)
+    reasons = belied + _reasons(node, named, missing, table)
     if unknown:
         own = any(r.now != UNKNOWN for r in reasons)
         return step._replace(why=reasons, maybe=not own and bool(block))
@@ -177,14 +186,23 @@ def _pins(node: Node, block: Block | None, table: _Table) -> tuple[dict[str, str
 
 
 def _kept(node: Node, block: Block, step: Step, needs: Texts, table: _Table) -> Step | None:
-    """The lock's block still holds, by today's recipes or by those it was built with."""
+    """The lock's block still holds, by today's recipes or by those it was built with, and says what its key says."""
     clean = step._replace(state=CLEAN, stale=False, key=block.key, out=block.out, recipe=block.recipe, uses=block.uses)
-    if key(step.named) == block.key:
+    said = ingredients(node.name, block.recipe, block.uses, block.params, block.pin, needs, table.recipes.introduced)
+    if key(said) != block.key:
+        return None  # a hand, or a merge, changed a line of it: the key of what the spec says proves nothing here
+    if said == step.named:
         return clean
-    named = _named(node, block.recipe, block.uses, step.pin, needs, table)
-    if key(named) == block.key:
-        return clean._replace(named=named, note=_older(block, step))
+    if said == _named(node, block.recipe, block.uses, step.pin, needs, table):
+        return clean._replace(named=said, note=_older(block, step))
     return None
+
+
+def _belied(node: Node, block: Block, table: _Table) -> tuple[Reason, ...]:
+    """A verdict that is not the one of the record: no key covers it, and a build must not be green by a merge."""
+    found = [r.stat.get(VERDICT) for r in table.world.records(block.key) if r.out == block.out]
+    then = block.stat.get(VERDICT)
+    return (Reason(f"stat {VERDICT}", then, found[0]),) if found and then not in found else ()
 
 
 def _older(block: Block, step: Step) -> str:

@@ -10,8 +10,8 @@ from embspec.measure.stats import ENOUGH_CLUSTERS, ENOUGH_QUERIES
 Row = Mapping[str, Any]
 _MARKS = re.compile(r"([\\`*_<>\[\]])")
 _SHARED = {
-    "query": "ask what a training question asks",
-    "document": "are about a document of a training question",
+    "query": "ask what a training query asks",
+    "document": "are about a document of a training query",
     "near_duplicate": "have a near-duplicate in training",
 }
 # The exit codes say the same; a person reads the page without them.
@@ -49,14 +49,14 @@ def _verdict(verdict: Row | None) -> list[str]:
         [_code(g["gate"]), g["verdict"], _number(g["value"]), _span(g), str(g["n"]), _number(g["detectable"]), _note(g)]
         for g in verdict["gates"]
     ]
-    head = ["gate", "verdict", "value", "interval", "questions", "smallest detectable change", "note"]
+    head = ["gate", "verdict", "value", "interval", "queries", "smallest detectable change", "note"]
     return [f"## Verdict: {verdict['verdict']}", _STANDING[verdict["verdict"]], table(head, rows)]
 
 
 def _note(gate: Row) -> str:
     against = f"{_number(gate['system'])} against {_number(gate['ref'])}" if gate["ref"] is not None else ""
     chance = f"p = {gate['p']:.4f} by flipping signs" if gate["p"] is not None else ""
-    needed = f"about {gate['needed']} more questions would settle it" if gate["needed"] else ""
+    needed = f"about {gate['needed']} more queries would settle it" if gate["needed"] else ""
     return "; ".join(part for part in (against, chance, gate["note"], needed) if part)
 
 
@@ -64,16 +64,16 @@ def _care(report: Row) -> list[str]:
     """What a reader must know before the numbers are believed."""
     lines = []
     for suite in report["suites"]:
-        have = f"{suite['suite']} has {suite['queries']} questions in {suite['clusters']} clusters"
+        have = f"{suite['suite']} has {suite['queries']} queries in {suite['clusters']} clusters"
         if suite["narrow"]:
-            lines.append(f"- {have}: under {ENOUGH_QUERIES} questions or {ENOUGH_CLUSTERS} clusters intervals are "
+            lines.append(f"- {have}: under {ENOUGH_QUERIES} queries or {ENOUGH_CLUSTERS} clusters intervals are "
                          "narrower than they should be.")
         if suite["weak"]:
             lines.append(f"- The test set is weak, with no room for a better system to show: BM25 {_first(suite)}.")
     split = report["split"]
     if split and split["leaking"]:
         kinds = ", ".join(f"{n} {_SHARED[kind]}" for kind, n in split["shared"].items() if n)
-        lines.append(f"- {split['leaking']} of {split['test']} test questions leak from training ({kinds}). "
+        lines.append(f"- {split['leaking']} of {split['test']} test queries leak from training ({kinds}). "
                      f"The {split['disjoint']} others are the slice `disjoint`.")
     return ["## With care", "\n".join(lines)] if lines else []
 
@@ -81,14 +81,14 @@ def _care(report: Row) -> list[str]:
 def _first(suite: Row) -> str:
     span = suite["bm25_first"]
     share = f"{_share(span['value'])}{_shares(span)}"
-    return f"ranks a right document first for {share} of the questions of {suite['suite']}"
+    return f"ranks a right document first for {share} of the queries of {suite['suite']}"
 
 
 def _metrics(title: str, metrics: Sequence[Row]) -> list[str]:
     if not metrics:
         return []
     sliced = metrics[0]["slice"] is not None
-    head = ["suite", *(["slice"] if sliced else []), "system", "metric", "value", "95 % interval", "questions"]
+    head = ["suite", *(["slice"] if sliced else []), "system", "metric", "value", "95 % interval", "queries"]
     rows = [
         [m["suite"], *([m["slice"]] if sliced else []), m["system"], m["metric"], _number(m["value"]), _span(m),
          str(m["n"])]
@@ -101,17 +101,17 @@ def _split(split: Row | None) -> list[str]:
     if split is None:
         return []
     rows = [[part, str(has["queries"]), str(has["documents"])] for part, has in split["parts"].items()]
-    lines = [f"- no test question leaks from training ({split['test']} looked at)"] if not split["leaking"] else []
+    lines = [f"- no test query leaks from training ({split['test']} looked at)"] if not split["leaking"] else []
     if split["held_out"]:
-        lines.append(f"- {split['held_out']} training questions are held out: they hang together with other parts")
+        lines.append(f"- {split['held_out']} training queries are held out: they hang together with other parts")
     if split["unused"]:
-        lines.append(f"- {split['unused']} questions that may not train are unused")
+        lines.append(f"- {split['unused']} queries that may not train are unused")
     if split["near_duplicate_groups"]:
         lines.append(f"- {split['near_duplicate_groups']} groups of near-duplicates were kept together")
     if split["dropped_edges"]:
         lines.append(f"- {split['dropped_edges']} near-duplicates were told apart, else one group would hold over half")
-    lines.append(f"- the largest group that hangs together has {split['largest_component']} questions")
-    return ["## Split", table(["part", "questions", "documents"], rows), "\n".join(lines)]
+    lines.append(f"- the largest group that hangs together has {split['largest_component']} queries")
+    return ["## Split", table(["part", "queries", "documents"], rows), "\n".join(lines)]
 
 
 def _data(report: Row) -> list[str]:
@@ -119,7 +119,7 @@ def _data(report: Row) -> list[str]:
     tokenizer = report["tokenizer"]
     if tokenizer:
         tried = ", ".join(f"{name} {_number(value)}" for name, value in tokenizer["tried"].items())
-        chosen = f", chosen by {tokenizer['metric']} on {tokenizer['queries']} validation questions: {tried}"
+        chosen = f", chosen by {tokenizer['metric']} on {tokenizer['queries']} validation queries: {tried}"
         lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`" + (chosen if tried else ""))
     lines += [f"- BM25 {_first(suite)}" for suite in report["suites"] if suite["bm25_first"] and not suite["weak"]]
     return ["## Data", "\n".join(lines)]
@@ -134,7 +134,7 @@ def _hardest(rows: Sequence[Row]) -> list[str]:
         place = f"at rank {row['rank']}" if row["rank"] else f"not among the {row['depth']} that were ranked"
         instead = f"; first stands {_code(row['first'])}" if row["first"] else ""
         lines.append(f"- {_text(row['query'])}\n  {right}: {place}, {row['metric']} {_number(row['value'])}{instead}")
-    return [f"## Hardest questions for {rows[0]['system']}", "\n".join(lines)]
+    return [f"## Hardest queries for {rows[0]['system']}", "\n".join(lines)]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from embspec.errors import EmbspecError, Problem, Where, fail
 from embspec.lock.text import Lock, check_known
 from embspec.plan.nodes import Node
-from embspec.plan.plan import RUN, Plan, Recipes, Step, plan
+from embspec.plan.plan import RUN, VERDICT, Plan, Recipes, Step, locked_ingredients, plan
 from embspec.plan.protocol import Progress
 from embspec.plan.values import Block, Wish, digest_of
 from embspec.plan.words import moved
@@ -204,11 +204,11 @@ def _run(step: Step, now: Plan, job: Job) -> Ran:
 def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:
     """Write one block, unless the lock has the same result already."""
     name, block, old = step.node.name, ran.block, lock.blocks.get(step.node.name)
-    if old and old.key == block.key and old.out == block.out and old.pin == block.pin:
-        return lock
+    if old and _same(old, block) and locked_ingredients(step.node, lock.blocks, job.recipes):
+        return lock  # what holds and is as it was stays, the environment it names included
     if job.order.locked:
         raise _differs(name, block, old)
-    if old and old.key and old.key == block.key:
+    if old and old.key and old.key == block.key and old.out != block.out:
         back = f"`git checkout {job.world.at.shown(job.world.at.lock)}` takes the old back"
         text = f"other bytes under the same key: built in {old.env}, now in {block.env}; {back}"
         job.tell(Event(name, "note", text))
@@ -216,13 +216,20 @@ def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:
     return _save(job, lambda blocks: {**blocks, name: block}, envs)
 
 
+def _same(old: Block, block: Block) -> bool:
+    """Whether a stage made what the lock has of it; of the figures only the verdict decides anything."""
+    return (old.key, old.out, old.pin, old.stat.get(VERDICT)) == (
+        block.key, block.out, block.pin, block.stat.get(VERDICT))
+
+
 def _differs(name: str, block: Block, old: Block | None) -> EmbspecError:
     """`--locked`: what was built again is not what the lock says."""
-    then = {**old.out, **old.pin} if old else {}
+    then, now = (
+        {**b.out, **b.pin, **{n: text for n, text in b.stat.items() if n == VERDICT}} for b in (old or Block(), block))
     return EmbspecError(*(
         Problem("differs.artefact", f"{name}/{part}: {text} when built again, the lock says {then.get(part)}",
                 fix="out/ is untouched; build without --locked to take the new bytes")
-        for part, text in {**block.out, **block.pin}.items() if then.get(part) != text))
+        for part, text in now.items() if then.get(part) != text))
 
 
 _Blocks = Mapping[str, Block]

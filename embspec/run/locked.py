@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from embspec.errors import Where, fail
-from embspec.lock.text import Lock, read, write
+from embspec.lock.text import RESTORE, Lock, read, write
 from embspec.plan.values import Block
 from embspec.store.files import disk, replace
 from embspec.store.places import Places
@@ -21,6 +21,9 @@ def load(at: Places) -> Lock:
             return parse(file.read(), at.shown(at.lock))
     except FileNotFoundError:
         return Lock()
+    except OSError as error:
+        raise fail("lock.unreadable", f"the lock cannot be read: {error.strerror}", Where(at.shown(at.lock)),
+                   "move away what lies there, or correct its rights") from None
 
 
 def parse(data: bytes, shown: str) -> Lock:
@@ -28,8 +31,7 @@ def parse(data: bytes, shown: str) -> Lock:
     try:
         return read(data.decode(), shown)
     except UnicodeDecodeError as error:
-        raise fail("lock.syntax", f"byte {error.start} is not UTF-8", Where(shown),
-                   "restore the lock from git, or delete it to have it written anew") from None
+        raise fail("lock.syntax", f"byte {error.start} is not UTF-8", Where(shown), RESTORE) from None
 
 
 def save(

@@ -79,11 +79,11 @@ def _handed(text: str | None) -> str | None:
 def _needs(step: Step, known: Mapping[str, str], world: DiskWorld) -> dict[str, Any]:
     """The artefacts a stage declared, and of its pins those that are bytes."""
     needs = {f[len("needs "):]: "" for f in step.named if f.startswith("needs ")}
-    found: dict[str, Any] = {r: Path(world.objects.path(digest_of(known[r]))) for r in needs}
+    found: dict[str, Any] = {r: Path(world.objects.verified(digest_of(known[r]))) for r in needs}
     for name in step.node.stage.pins:
         text = step.pin.get(name, "")
         if text.startswith("sha256:") and world.has(digest_of(text)):
-            found[f"pin.{name}"] = Path(world.objects.path(digest_of(text)))
+            found[f"pin.{name}"] = Path(world.objects.verified(digest_of(text)))
     return found
 
 

@@ -57,7 +57,7 @@ def _put(
     if not rest:
         entries[head] = value._replace(key=where)
         return tree._replace(value=entries)
-    found = _field(section, tree, head)
+    found = _field(section, head)
     child = entries.get(head)
     if found is not None and found.items is not None:
         if child is None and section is not None:
@@ -88,7 +88,7 @@ def _put_item(node: Node, parts: Sequence[str], value: Node, where: Where, path:
     return node._replace(value=items)
 
 
-def _field(section: type[Section] | None, tree: Node, name: str) -> Shape | None:
+def _field(section: type[Section] | None, name: str) -> Shape | None:
     annotation = None if section is None else below(Shape(sections=(("", section),)), name)
     return None if annotation is None else shape(annotation)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,9 @@ LIMIT = 64 << 20
 SHOWN = 20
 """How many problems are told one by one; the rest is counted."""
 BOM = b"\xef\xbb\xbf"
+_WORD = re.compile(r"(\*\*/|\*\*|\*|\?)|\[(!?)(\]?[^\]]*)\]|.", re.DOTALL)
+_IN_CLASS = re.compile(r"[\\^\[\]&~|]|-(?=-)")
+_STARS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 Names = tuple[str, ...]
@@ -91,7 +95,7 @@ def matches(path: str, name: str) -> bool:
 
 def within(folder: str, name: str) -> bool:
     """Does this file lie in a folder of the spec?"""
-    tail = _tail(folder + "/").rstrip("/")
+    tail = _tail(folder)
     return not tail or matches(tail + "/**", name)
 
 
@@ -104,17 +108,25 @@ def check_found(paths: Sequence[str], names: Sequence[str], field: str, problems
 
 def _tail(path: str) -> str:
     """A path as its tree names it: without the folder before `//` and without steps upwards."""
-    return re.sub(r"^(\.{1,2}/)+", "", path.rpartition("//")[2])
+    parts = posixpath.normpath(path.rstrip("/").rpartition("//")[2]).split("/")
+    return "/".join(part for part in parts if part not in (".", ".."))
 
 
 def _pattern(glob: str) -> str:
-    """A glob as a regular expression."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", glob)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        (known.get(part) or part.replace("[!", "[^", 1)) if number % 2 else re.escape(part)
-        for number, part in enumerate(parts)
-    )
+    """A glob as a regular expression; it must pass whatever the live tree finds by it, or that is called missing."""
+    return _WORD.sub(_word, glob)
+
+
+def _word(found: re.Match[str]) -> str:
+    if found[1]:
+        return _STARS[found[1]]
+    if found[3]:
+        return f"[{'^' if found[2] else ''}{_IN_CLASS.sub(_escaped, found[3])}]"
+    return re.escape(found[0])
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "\\" + found[0]
 
 
 def _decoded(data: bytes, where: Where, offset: int, problems: Problems) -> str | None:

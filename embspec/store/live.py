@@ -26,6 +26,7 @@ class Found(NamedTuple):
     size: int
     mtime: int
     inode: int
+    changed: int  # ctime: a file unpacked over another may keep size, mtime and inode
 
     @property
     def path(self) -> str:
@@ -125,7 +126,7 @@ class _Walk(NamedTuple):
 def _found(name: str, base: str, info: os.stat_result) -> Found:
     if not (name.isascii() and name.isprintable()):
         _writable(name)
-    return Found(name, base, info.st_size, info.st_mtime_ns, info.st_ino)
+    return Found(name, base, info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns)
 
 
 def _writable(name: str) -> None:

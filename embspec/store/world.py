@@ -98,7 +98,7 @@ class DiskWorld:
         known = {} if self._reread else _load(path)
         now, rows, fresh = time.time_ns(), [], {}
         for f in found:
-            stamp = f"{f.size} {f.mtime} {f.inode}"
+            stamp = f"{f.size} {f.mtime} {f.inode} {f.changed}"
             entry = known.get(f.path)
             if entry and entry[0] == stamp:
                 digest, size = entry[1], f.size
@@ -117,7 +117,7 @@ def _look(found: Sequence[Found]) -> str:
     """What can be known of files without opening them; in blocks, so that a million names are never one text."""
     digest = xxhash.xxh3_128()
     for at in range(0, len(found), 1000):
-        block = [f"{f.base}\0{f.name}\0{f.size} {f.mtime} {f.inode}\n" for f in found[at:at + 1000]]
+        block = [f"{f.base}\0{f.name}\0{f.size} {f.mtime} {f.inode} {f.changed}\n" for f in found[at:at + 1000]]
         digest.update(os.fsencode("".join(block)))
     return digest.hexdigest()
 

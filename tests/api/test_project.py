@@ -108,6 +108,14 @@ def test_a_second_build_does_nothing(folder: Path) -> None:
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in files] == before
 
 
+def test_a_build_remembers_how_long_its_stages_took(folder: Path) -> None:
+    """What Python builds is priced by `plan` like what the command builds."""
+    project = Project("specs/mini.yaml")
+    assert project.seconds == {}
+    done = project.build().done
+    assert set(project.seconds) == {name for name, did in done.items() if did.step.state == "run"}
+
+
 def test_a_gate_edit_judges_again_and_measures_nothing(folder: Path) -> None:
     """Another bound runs gates and report alone, another metric too: it is computed from the runs."""
     project().build()

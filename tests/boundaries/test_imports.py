@@ -36,7 +36,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "run": ("plan", "lock", "store", "stages.street"),
     "decide": ("measure", "retrieval", "plan", "lock"),
     "api": ("spec", "plan", "lock", "store", "run", "stages.street", "git", "decide", "measure", "retrieval", "report"),
-    "cli": ("api", "spec", "plan", "lock", "report", "run.build", "store.timings", "store.places", "store.objects"),
+    "cli": ("api", "spec", "plan", "lock", "report"),
 }
 
 HEAVY = ("click", "numpy", "pydantic", "ruamel", "rich", "torch", "transformers")
@@ -137,7 +137,7 @@ def allowed(module: str, target: str) -> bool:
     ("stages.split.make", "stages.split.graph", True),
     ("stages.split.make", "errors", True),
     ("spec.gates", "measure.stats", False),
-    ("cli.build", "run.stage", False),
+    ("cli.build", "run.build", False),
 ])
 def test_the_table_tells_apart(module: str, target: str, may: bool) -> None:
     """What the house forbids is refused, so that silence of the tests below means something."""
@@ -219,7 +219,7 @@ def test_sizes(module: str) -> None:
     """A file is read in one sitting, a function on one screen."""
     path = MODULES[module]
     lines = path.read_text(encoding="utf-8").count("\n")
-    assert lines <= (60 if module == "__main__" else 450)
+    assert lines <= (60 if module == "__main__" else 400)
     functions = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef)]
     assert [(f.name, f.lineno) for f in functions if (f.end_lineno or 0) - f.lineno + 1 > 60] == []
 

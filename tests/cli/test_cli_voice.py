@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,41 @@ def test_ci_gets_plain_lines(value: str, harbour: Path, monkeypatch: pytest.Monk
 
 def test_verbose_says_how_far_a_stage_is(harbour: Path) -> None:
     """Words of progress only on request."""
-    assert "reading documents 0/22" not in embspec("build", "--to", "corpus").err
+    said = embspec("build", "--to", "corpus")
+    assert said.exit == 0 and "reading documents 0/22" not in said.err
     assert "reading documents 0/22" in embspec("build", "-v", "--refresh", "corpus").err
+
+
+@pytest.mark.parametrize("words", [
+    ["check"], ["plan"], ["status"], ["explain", "split"], ["diff", str(LOCK), "old.lock"], ["lock", "--check"],
+])
+def test_every_command_obeys_verbose_and_quiet(words: list[str], built: Path) -> None:
+    """Neither option is there for show: more is said on request, and less."""
+    text = LOCK.read_text(encoding="utf-8")
+    Path("old.lock").write_text(text.replace("documents: 22", "documents: 21"), encoding="utf-8")
+    page = Path("specs/docs/ice.md")
+    page.write_text(page.read_text(encoding="utf-8") + "Grit is spread.\n", encoding="utf-8")
+    assert embspec("build", "-q", "--to", "corpus").exit == 0
+    plain = embspec(*words)
+    assert len(embspec(*words, "-v").both) > len(plain.both)
+    if words[0] == "diff":
+        words = ["diff", str(LOCK), str(LOCK)]
+        plain = embspec(*words)
+    assert len(embspec(*words, "-q").both) < len(plain.both)
+
+
+def test_verbose_gives_reasons_whole(built: Path) -> None:
+    """A digest that a reason cuts short stands whole below it."""
+    page = Path("specs/docs/ice.md")
+    page.write_text(page.read_text(encoding="utf-8") + "Grit is spread.\n", encoding="utf-8")
+    assert not re.search("then sha256:[0-9a-f]{64} 22 files", embspec("explain", "corpus").out)
+    assert re.search("then sha256:[0-9a-f]{64} 22 files", embspec("explain", "corpus", "-v").out)
+
+
+def test_verbose_on_a_terminal_is_lines(harbour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar shows only the last word of progress, so who wants them all gets lines."""
+    monkeypatch.setattr("embspec.cli.progress.on_terminal", lambda: True)
+    assert "reading documents 0/22" in embspec("build", "-v", "--to", "corpus").err
 
 
 def test_a_terminal_gets_a_bar(harbour: Path, monkeypatch: pytest.MonkeyPatch) -> None:

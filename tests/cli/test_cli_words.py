@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import embspec
-from tests.support.harbour import SPEC
+from tests.support.harbour import SPEC, STAGES
 
 ABOUT_A_SPEC = ["check", "plan", "status", "build", "explain split", "lock --check"]
 
@@ -71,6 +71,16 @@ def test_usage_errors_exit_2_and_say_where_help_is(words: list[str], harbour: Pa
     assert (machine.exit, machine.json["exit"], machine.err) == (2, 2, "")
     assert all(code.startswith("usage.") for code in machine.codes)
     assert all(error["fix"] for error in machine.json["errors"])
+
+
+def test_a_build_stops_after_each_stage(harbour: Path) -> None:
+    """Every stage may be the last one; a report is promised only where there is something to report on."""
+    for stage in STAGES:
+        said = embspec("build", "--to", stage)
+        assert said.exit == 0, said.both
+        there = Path("out/harbour/report/report.md").exists()
+        assert there == (stage != "corpus")
+        assert there or "report.md" not in said.err
 
 
 @pytest.mark.parametrize("words", [["--to", "tune"], ["--refresh", "tune"]])

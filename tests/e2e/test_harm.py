@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -240,6 +241,21 @@ def test_a_corrupt_object_never_reaches_out(built: Path) -> None:
     assert REPORT.read_bytes() == report
 
 
+def test_a_corrupt_object_is_never_believed_by_a_stage(built: Path) -> None:
+    """A stage that runs opens changed bytes: 50, nothing is measured on them; without the object it is made again."""
+    lock = LOCK.read_bytes()
+    bad = _object_of("split", "test.jsonl")
+    good = bad.read_bytes()
+    bad.chmod(0o644)
+    bad.write_bytes(good.replace(b"query", b"quary"))
+    said = embspec("build", "--refresh", "evaluate", "--json")
+    assert (said.exit, said.codes) == (50, ["corrupt.object"])
+    assert str(bad) in said.json["errors"][0]["fix"] and LOCK.read_bytes() == lock
+    bad.unlink()
+    assert embspec("build", "--refresh", "evaluate", "-q").exit == 0
+    assert bad.read_bytes() == good and LOCK.read_bytes() == lock
+
+
 def test_locked_refuses_what_is_built_again_with_other_bytes(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """31 names the artefact and both digests; lock and out/ are untouched."""
     lock, out = LOCK.read_text(encoding="utf-8"), tree(Path("out"))
@@ -278,13 +294,19 @@ def test_one_lost_object_is_made_again(built: Path) -> None:
 
 
 def test_ci_trusts_no_time_stamp(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with other bytes and its old stat is not seen by a glance; in CI every byte is read again."""
+    """A cache that was restored with the stat of today and the digest of then is believed; in CI all is read again."""
     page = Path("specs/docs/ice.md")
     for path in Path("specs").rglob("*"):
         os.utime(path, ns=(10**18, 10**18 + 1))
     assert embspec("build", "-q").exit == 0  # looks at each file, and keeps what it found
     page.write_text(page.read_text(encoding="utf-8").replace("frost", "thaws"), encoding="utf-8")
     os.utime(page, ns=(10**18, 10**18 + 1))
+    cache = Path(".embspec/trees.cache")
+    before = json.loads(cache.read_bytes())
+    assert embspec("plan", "--exit-code").exit == 10
+    after = json.loads(cache.read_bytes())
+    (then,) = {pin for pin in before.values() if pin.endswith(" 22 files")}
+    cache.write_text(json.dumps({look: before.get(look, then) for look in after}))
     assert embspec("plan", "--exit-code").exit == 0
     monkeypatch.setenv("CI", "true")
     assert embspec("plan", "--exit-code").exit == 10

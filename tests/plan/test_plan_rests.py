@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embspec.plan.keys import key
+from embspec.plan.plan import REUSE
 from embspec.plan.values import Block, Wish
-from tests.support.toys import Toys, built, moving
+from tests.support.toys import Toys, built, moving, usual
 
 EDITS = st.lists(
     st.sampled_from(
@@ -92,3 +94,34 @@ def test_a_lock_with_lines_missing_is_built_again(data: st.DataObject) -> None:
     toys.build()
     assert moving(toys.plan()) == {}
     assert {n: b.out or b.pin for n, b in toys.blocks.items()} == {n: b.out or b.pin for n, b in before.items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"params": {"train.rate": "0.3"}}, {"params": {}}, {"recipe": "7"}, {"uses": {"encode": "7"}}],
+)
+def test_a_line_that_the_key_belies_is_written_right_again(change: dict[str, Any]) -> None:
+    """The lock is read in reviews: where its lines say another thing than its key, it is out of date, and mended."""
+    toys = built()
+    right = toys.blocks["train"]
+    toys.blocks["train"] = right._replace(**change)
+    step = next(s for s in toys.plan().steps if s.node.name == "train")
+    assert step.state == REUSE and step.stale and step.why
+    toys.build()
+    assert toys.blocks["train"] == right and moving(toys.plan()) == {}
+
+
+@pytest.mark.parametrize(("then", "now"), [("red", "green"), ("green", "red")])
+def test_a_verdict_other_than_its_record_is_not_believed(then: str, now: str) -> None:
+    """No key covers the figures: a red build does not become green by a merge, where the store knows better."""
+    toys = Toys()
+    toys.work["gates"] = lambda work: usual(work)._replace(stat={"verdict": then})
+    toys.build()
+    right = toys.blocks["gates"]
+    toys.blocks["gates"] = right._replace(stat={"verdict": now})
+    found = toys.plan()
+    step = next(s for s in found.steps if s.node.name == "gates")
+    assert (step.state, step.stale, found.verdict) == (REUSE, True, then)
+    assert step.why == (("stat verdict", now, then),)
+    toys.build()
+    assert toys.blocks["gates"] == right

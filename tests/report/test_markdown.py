@@ -110,4 +110,4 @@ def test_more_questions_are_named_where_they_help() -> None:
         "note": "",
     }
     text = render({**BARE, "verdict": {"verdict": "green", "gates": [gate]}})
-    assert "about 300 more questions would settle it" in text
+    assert "about 300 more queries would settle it" in text

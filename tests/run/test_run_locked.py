@@ -120,6 +120,26 @@ def test_locked_builds_again_what_nobody_has(spec: Path) -> None:
     assert lock_of(spec).read_bytes() == before
 
 
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize(
+    ("right", "wrong", "code"), [("normalize: nfc", "normalize: none", 11), ("verdict: green", "verdict: red", 31)]
+)
+def test_locked_refuses_a_line_that_was_changed_by_hand(
+    spec: Path, right: str, wrong: str, code: int, empty: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key or a record belies it (11), or, with an empty store, what is built again does (31); a build mends it."""
+    Project(str(spec)).build()
+    before = lock_of(spec).read_text()
+    lock_of(spec).write_text(before.replace(right, wrong, 1))
+    if empty:
+        monkeypatch.setenv("EMBSPEC_STORE", str(tmp_path / "empty"))
+        (spec.parents[1] / "out" / "mini" / "report" / "report.md").unlink()
+    assert refusal(spec, Order(locked=True))[1] == (code if empty else 11)
+    assert lock_of(spec).read_text() != before
+    Project(str(spec)).build()
+    assert lock_of(spec).read_text() == before
+
+
 def test_no_run_names_what_is_nowhere(spec: Path) -> None:
     """Exit 32."""
     Project(str(spec)).build()
@@ -172,3 +192,30 @@ def test_a_lock_of_a_newer_minor_version_stays_unwritten(spec: Path) -> None:
     spec.write_text(spec.read_text().replace("test: 0.5", "test: 0.4"))
     codes, code = refusal(spec, Order())
     assert (codes, code) == (["lock.unknown"], 12) and "more: 2" in lock_of(spec).read_text()
+
+
+@pytest.mark.parametrize("wrong", ["foo", "sha256:ab 3", "sha256: 3", "3"])
+@pytest.mark.parametrize("line", ["evaluate/scores", "gates/verdict.json", "snapshot/documents.jsonl"])
+def test_a_digest_that_is_none_is_no_bytes(spec: Path, line: str, wrong: str) -> None:
+    """A hand wrote it into the lock: what it stood for is made again, and the lock is as it was."""
+    Project(str(spec)).build()
+    before = lock_of(spec).read_text()
+    stage, artefact = line.split("/")
+    block = read(before, "").blocks[stage]
+    lock_of(spec).write_text(before.replace((block.out or block.pin)[artefact], wrong))
+    for path in (spec.parents[1] / "out").rglob("report.*"):
+        path.unlink()
+    found = Project(str(spec))
+    if stage == "snapshot":
+        with pytest.raises(EmbspecError) as caught:
+            found.build()
+        assert [p.code for p in caught.value.problems] == ["nowhere.artefact"]
+    else:
+        found.build()
+        assert lock_of(spec).read_text() == before
+
+
+def test_a_lock_that_is_a_folder_is_said(spec: Path) -> None:
+    """Exit 12, and no traceback."""
+    lock_of(spec).mkdir()
+    assert refusal(spec, Order()) == (["lock.unreadable"], 12)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from embspec.errors import EmbspecError, Where
 from embspec.stages import reading
-from embspec.stages.reading import Problems, csv_rows, ending, json_rows, lines, matches, within
+from embspec.stages.reading import Problems, check_found, csv_rows, ending, json_rows, lines, matches, within
+from embspec.store.live import find
 from tests.support.trees import MemoryTree, brief
 
 
@@ -175,3 +177,26 @@ def test_json_rows_read_what_json_writes(values: list[dict[str, str]]) -> None:
     text = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode("utf-8", "surrogatepass")
     rows = [row.values for row in json_rows(MemoryTree({"a": text}), "a", collected)]
     assert rows == values and not collected.shown
+
+
+@pytest.mark.parametrize("glob", [
+    "docs/*.md", "./docs/*.md", "docs/../docs/*.md", "docs/[^a].md", "docs/[!a].md", "docs/[]a].md", "docs/[a-b].md",
+    "docs/?.md", "**/*.md", "docs/**", "docs/**/b.md", "../specs/docs/*.md", "common//docs/a.md", "../common//docs/*",
+])
+def test_what_the_live_tree_finds_is_not_called_missing(glob: str, tmp_path: Path) -> None:
+    """Both sides read a glob alike, however it is spelt."""
+    for folder in ("specs", "common", "specs/common"):
+        (tmp_path / folder / "docs").mkdir(parents=True)
+        for name in "ab]^":
+            (tmp_path / folder / "docs" / f"{name}.md").write_text("text", encoding="utf-8")
+    names = [each.name for each in find(str(tmp_path / "specs"), [glob])]
+    assert names and all(matches(glob, name) for name in names)
+    problems = Problems()
+    check_found([glob], names, "corpus.path", problems, "")
+    problems.stop()
+
+
+def test_a_folder_with_a_slash_at_its_end_is_that_folder() -> None:
+    """It does not stand for every folder."""
+    assert within("docs/", "docs/a.md") and within("docs", "docs/a.md") and within("../", "a.md")
+    assert not within("docs/", "texts/a.md")

@@ -212,3 +212,25 @@ def test_the_digest_of_a_large_file(tmp_path: Path) -> None:
     data = bytes(range(256)) * 10_000
     (tmp_path / "x").write_bytes(data)
     assert file_digest(str(tmp_path / "x")) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
+def test_bytes_are_verified_once_before_they_are_believed(store: Objects, tmp_path: Path) -> None:
+    """A file, a file of a tree and a tree's listing: other bytes are corrupt, and good ones are hashed once."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"one")
+    with store.scratch() as scratch:
+        (Path(scratch) / "t").mkdir()
+        (Path(scratch) / "t" / "a").write_bytes(b"one")
+        tree = digest_of(store.adopt(os.path.join(scratch, "t")))
+    fresh = Objects(store.store)
+    assert fresh.verified(tree) == fresh.path(tree)
+    for path in (store.path(sha(b"one")), store.path(tree)):
+        before = Path(path).read_bytes()
+        os.chmod(path, 0o644)
+        Path(path).write_bytes(b"two")
+        with pytest.raises(EmbspecError) as caught:
+            Objects(store.store).verified(tree)
+        assert caught.value.problems[0].code == "corrupt.object" and path in caught.value.problems[0].fix
+        assert fresh.verified(tree)
+        Path(path).write_bytes(before)

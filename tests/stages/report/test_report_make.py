@@ -160,10 +160,10 @@ def test_what_the_split_did_is_told(tmp_path: Path) -> None:
         "| train | 9 | 9 |",
         "| validation | 2 | 2 |",
         "| test | 4 | 4 |",
-        "3 training questions are held out",
-        "1 questions that may not train are unused",
+        "3 training queries are held out",
+        "1 queries that may not train are unused",
         "2 groups of near-duplicates",
-        "no test question leaks",
+        "no test query leaks",
     ):
         assert said in text
     assert "told apart" not in text
@@ -180,8 +180,8 @@ def test_leaks_are_counted_by_kind(tmp_path: Path) -> None:
     }
     report, text = reported(tmp_path, mixed(), split=split)
     assert report["split"]["shared"] == {"query": 1, "document": 3, "near_duplicate": 0}
-    assert "3 of 4 test questions leak from training (1 ask what a training question asks, 3 are about" in text
-    assert "no test question leaks" not in text
+    assert "3 of 4 test queries leak from training (1 ask what a training query asks, 3 are about" in text
+    assert "no test query leaks" not in text
 
 
 def test_the_hardest_questions_are_those_found_last(tmp_path: Path) -> None:
