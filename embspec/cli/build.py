@@ -8,7 +8,7 @@ from embspec.cli.common import Asked, put, say, spec_options
 from embspec.cli.progress import telling
 from embspec.plan.plan import RUN
 from embspec.plan.values import Wish
-from embspec.plan.words import Did, gates, plan_json, up_to_date
+from embspec.plan.words import Did, gates, plan_json, stages, up_to_date
 
 
 @click.command("build")
@@ -53,7 +53,7 @@ def _say(of: Project, outcome: Outcome, asked: Asked) -> None:
     ran = sum(did.step.state == RUN for did in outcome.done.values())
     rest = len(outcome.plan.steps) - len(outcome.done)
     kept = f"{len(outcome.done) - ran} reused, {rest} up to date"
-    say(f"{at.name}: {ran} {'stage' if ran == 1 else 'stages'} run, {kept}", asked.quiet)
+    say(f"{at.name}: {stages(ran)} run, {kept}", asked.quiet)
     for row in gates(outcome.plan, outcome.lock.blocks):
         span = f" [{row['low']}, {row['high']}]" if row["low"] is not None else ""
         more = f", about {row['needed']} more queries would settle it" if row["needed"] else ""

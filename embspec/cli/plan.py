@@ -24,7 +24,7 @@ def command(asked: Asked, sets: tuple[str, ...], retrain: bool, exit_code: bool)
     of = asked.project(sets)
     now = of.plan(Wish(retrain=retrain))
     expected = of.seconds
-    code = WORK if exit_code and (now.work or now.dropped or now.lost) else OK
+    code = WORK if exit_code and now.todo else OK
     if asked.json:
         put(plan_json(of.at, now, of.lock.lock.blocks, code, expected=expected))
     else:
@@ -38,6 +38,6 @@ def command(asked: Asked, sets: tuple[str, ...], retrain: bool, exit_code: bool)
             say(f"{of.at.name}: {far}", asked.quiet)
         for problem in of.refusals():
             say(f"refused at build: {problem}")
-        if of.implied():
-            say(f"not part of this version, and left out: {', '.join(of.implied())}", asked.quiet)
+        if implied := of.implied():
+            say(f"not part of this version, and left out: {', '.join(implied)}", asked.quiet)
     raise click.exceptions.Exit(code)

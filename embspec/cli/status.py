@@ -6,7 +6,7 @@ import click
 from embspec.api import verdict_exit
 from embspec.cli.common import MARKS, Asked, put, say, spec_options
 from embspec.errors import OK, WORK
-from embspec.plan.words import gates, plan_json
+from embspec.plan.words import gates, plan_json, stages
 
 
 @click.command("status")
@@ -20,8 +20,7 @@ def command(asked: Asked, exit_code: bool) -> None:
     asked.words()
     of = asked.project()
     now, lock = of.plan(), of.lock
-    work = now.work or now.dropped or now.lost
-    code = (WORK if work else verdict_exit(now)) if exit_code else OK
+    code = (WORK if now.todo else verdict_exit(now)) if exit_code else OK
     if asked.json:
         put(plan_json(of.at, now, lock.lock.blocks, code))
         raise click.exceptions.Exit(code)
@@ -37,8 +36,8 @@ def command(asked: Asked, exit_code: bool) -> None:
         click.echo(f"  {row['verdict']:<12} {row['gate']}")
     for role, digest in now.lost:
         click.echo(f"! {role:<16} {digest} is nowhere to be found")
-    count = f"{len(now.work)} {'stage' if len(now.work) == 1 else 'stages'} to do (see `embspec plan`)"
-    click.echo(f"{of.at.name}: " + (count if work else "up to date")
+    count = f"{stages(len(now.work))} to do (see `embspec plan`)"
+    click.echo(f"{of.at.name}: " + (count if now.todo else "up to date")
                + (f", the verdict is {now.verdict}" if now.verdict else ""))
     far = of.drift(now)
     if far:

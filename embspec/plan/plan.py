@@ -51,9 +51,14 @@ class Plan(NamedTuple):
     judged: bool = True  # false where `--to` stops before the stage that judges: then nothing ships
 
     @property
+    def todo(self) -> bool:
+        """Whether a build would touch a stage or the lock, or find something lost."""
+        return bool(self.work or self.dropped or self.lost)
+
+    @property
     def idle(self) -> bool:
         """Whether a build would find nothing to do, and nothing red to say."""
-        return self.green and not (self.work or self.stale or self.dropped or self.lost or self.behind)
+        return self.green and not (self.todo or self.stale or self.behind)
 
     @property
     def stale(self) -> tuple[Step, ...]:
@@ -145,7 +150,7 @@ def _decide(node: Node, table: _Table) -> Step:
     unknown = [r for r in roles if r not in table.known]
     pins, missing = _pins(node, block, table)
     needs = {r: digest_of(table.known.get(r, f"{UNKNOWN} ")) for r in roles}
-    uses = {u: str(table.recipes.shared[u]) for u in stage.uses}
+    uses = _uses(node, table)
     named = _named(node, str(stage.recipe), uses, pins, needs, table)
     step = Step(node, RUN, stale=True, named=named, pin=pins, recipe=str(stage.recipe), uses=uses)
     if node.name in table.wish.refresh:
@@ -171,6 +176,10 @@ def _cut(node: Node, block: Block) -> list[str]:
 
 def _named(node: Node, recipe: str, uses: Texts, pins: Texts, needs: Texts, table: _Table) -> Ingredients:
     return ingredients(node.name, recipe, uses, node.params, pins, needs, table.recipes.introduced)
+
+
+def _uses(node: Node, table: _Table) -> Texts:
+    return {name: str(table.recipes.shared[name]) for name in node.stage.uses}
 
 
 def _pins(node: Node, block: Block | None, table: _Table) -> tuple[dict[str, str], list[str]]:
@@ -362,13 +371,12 @@ def _again(step: Step, reason: Reason, table: _Table) -> Step:
     step = step._replace(state=RUN, why=(*step.why, reason), maybe=False, record=None)
     if not step.note:
         return step
-    stage = step.node.stage
-    uses = {u: str(table.recipes.shared[u]) for u in stage.uses}
-    kept = {k: v for k, v in step.named.items() if k != "recipe" and not k.startswith("uses ")}
-    named = {**kept, "recipe": str(stage.recipe), **{f"uses {u}": n for u, n in uses.items()}}
+    recipe, uses = str(step.node.stage.recipe), _uses(step.node, table)
+    needs = {role: digest_of(table.known[role]) for role in _opens(step, table)}
+    named = _named(step.node, recipe, uses, step.pin, needs, table)
     older = why(step.named, named)
-    return step._replace(named=named, key=key(named), recipe=str(stage.recipe), uses=uses, why=step.why + older,
-                         stale=True, note="")
+    step = step._replace(named=named, key=key(named), recipe=recipe, uses=uses)
+    return step._replace(why=step.why + older, stale=True, note="")
 
 
 def _opens(step: Step, table: _Table) -> list[str]:

@@ -28,9 +28,14 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def stages(count: int) -> str:
+    """`1 stage`, `2 stages`."""
+    return f"{count} stage{'' if count == 1 else 's'}"
+
+
 def up_to_date(name: str, plan: Plan, far: Drift | None) -> str:
     """What a build with nothing to do says."""
-    return f"{name}: up to date, {len(plan.steps)} stages" + (f"\n{name}: {far}" if far else "")
+    return f"{name}: up to date, {stages(len(plan.steps))}" + (f"\n{name}: {far}" if far else "")
 
 
 class Drift(NamedTuple):
@@ -48,7 +53,7 @@ class Drift(NamedTuple):
         counts = f"+{self.added} −{self.removed} ~{self.changed}"
         cost = f", about {self.seconds:.1f} s by the last runs here" if self.seconds is not None else ""
         return (f"the live {self.leader} has moved from the {self.follower} ({counts} documents); "
-                f"`embspec build --retrain` would run at most {len(self.stages)} stages{cost}")
+                f"`embspec build --retrain` would run at most {stages(len(self.stages))}{cost}")
 
 
 def drift(

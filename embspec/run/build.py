@@ -82,7 +82,7 @@ def _build(job: Job) -> Outcome:
     sweep(job.world.objects.tmp, "")
     for folder in (at.state, at.folder):
         sweep(folder)
-    lock = locked.load(job.world.at)
+    lock = locked.load(at)
     wish, done = job.order.wish, dict[str, Done]()
     before = lock.blocks
     now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
@@ -100,8 +100,6 @@ def _build(job: Job) -> Outcome:
         lock, done[name] = _do(step, now, lock, job)
         wish = wish._replace(refresh=wish.refresh - {name}, forget=frozenset(
             f for f in wish.forget if not f.startswith(name + " ")))
-        if step.node.stage.follow:
-            wish = wish._replace(retrain=False)
         now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
     if now.dropped and not job.order.locked:
         lock = _save(job, lambda blocks: {n: b for n, b in blocks.items() if n not in now.dropped}, {})
@@ -134,7 +132,6 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
     name = step.node.name
     start = time.monotonic()
     before = lock.blocks.get(name, Block())
-    ran = Ran(Block(), {}, {})
     if step.node.stage.follow:
         ran = Ran(Block(pin=step.pin), {}, {})
     elif step.state == RUN:

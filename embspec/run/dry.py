@@ -1,7 +1,6 @@
 """Reads every input as a build would, keeps nothing: what is wrong with them, all at once."""
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,8 @@ from typing import Any
 from embspec.errors import EmbspecError, Problem
 from embspec.plan.nodes import Node
 from embspec.plan.protocol import Progress
-from embspec.run.desk import Declared, StageDesk
-from embspec.run.stage import named_by_path
+from embspec.run.desk import StageDesk
+from embspec.run.stage import call
 from embspec.store.live import LiveTree
 from embspec.store.world import DiskWorld
 
@@ -39,14 +38,9 @@ def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict
 
 def _read(node: Node, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
     assert node.stage.live
-    module, name = node.stage.make.split(":")
     live = LiveTree(world.find(node.stage.live(node.typed)))
     needs = {r: made[r] for r in node.stage.needs(node.params, [])}
-    with named_by_path(live):
-        found = getattr(importlib.import_module(module), name)(
-            Declared(node.typed, node.name, "parameter"), Declared({**needs, "live": live}, node.name, "artefact"), out,
-            StageDesk(out / "scratch", _silent))
-    return dict(found.stat)
+    return dict(call(node, node.typed, needs, live, out, StageDesk(out / "scratch", _silent)).stat)
 
 
 def _silent(event: Progress) -> None:

@@ -16,14 +16,22 @@ from embspec.store.places import Places
 
 def load(at: Places) -> Lock:
     """The lock beside the spec; an empty one where there is none."""
+    return _parsed(_bytes(at), at)
+
+
+def _bytes(at: Places) -> bytes | None:
     try:
         with open(at.lock, "rb") as file:
-            return parse(file.read(), at.shown(at.lock))
+            return file.read()
     except FileNotFoundError:
-        return Lock()
+        return None
     except OSError as error:
         raise fail("lock.unreadable", f"the lock cannot be read: {error.strerror}", Where(at.shown(at.lock)),
                    "move away what lies there, or correct its rights") from None
+
+
+def _parsed(data: bytes | None, at: Places) -> Lock:
+    return Lock() if data is None else parse(data, at.shown(at.lock))
 
 
 def parse(data: bytes, shown: str) -> Lock:
@@ -40,15 +48,11 @@ def save(
 ) -> Lock:
     """Re-read the lock, change its blocks and write it, unless the bytes stay the same."""
     with held(os.path.join(at.state, f"{at.name}.lock.flock"), 60.0, lambda: None):
-        before = load(at)
+        data = _bytes(at)
+        before = _parsed(data, at)
         lock = Lock(dict(change(before.blocks)), {**before.envs, **envs}, before.unknown)
         text = write(lock, order).encode()
-        try:
-            with open(at.lock, "rb") as file:
-                same = file.read() == text
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if text != data:
             replace(at.lock, text)
         return lock
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from embspec.errors import EmbspecError
 from embspec.plan.canonical import scalar
 from embspec.plan.keys import key
+from embspec.plan.nodes import Node
 from embspec.plan.plan import Step
-from embspec.plan.protocol import Made, Progress
+from embspec.plan.protocol import Desk, Made, Make, Progress
 from embspec.plan.values import Block, Record, digest_of
 from embspec.run.desk import Declared, StageDesk
 from embspec.run.environment import env_id, environment
@@ -34,26 +35,31 @@ class Ran(NamedTuple):
 def run_stage(step: Step, known: Mapping[str, str], world: DiskWorld, tell: Callable[[Progress], None]) -> Ran:
     """Do the work of one stage whose inputs are all at hand."""
     stage, objects = step.node.stage, world.objects
-    module, name = stage.make.split(":")
-    make = getattr(importlib.import_module(module), name)
     with objects.scratch() as folder:
         out, scratch, copies = Path(folder, "out"), Path(folder, "scratch"), Path(folder, "copies")
         for path in (out, scratch, copies):
             path.mkdir()
         live = _live_tree(step, world, copies)
         needs = _needs(step, known, world)
-        if live:
-            needs["live"] = live
-        params = Declared(_params(step), step.node.name, "parameter")
-        with named_by_path(live):
-            made: Made = make(params, Declared(needs, step.node.name, "artefact"), out, StageDesk(scratch, tell))
+        made = call(step.node, _params(step), needs, live, out, StageDesk(scratch, tell))
         pins = _pins(step, made, live, world)
         outs = {artefact: objects.adopt(str(out / artefact)) for artefact in stage.makes}
     return _finish(step, made, pins, outs, world)
 
 
+def call(
+    node: Node, params: Mapping[str, Any], needs: Mapping[str, Any], live: LiveTree | None, out: Path, desk: Desk
+) -> Made:
+    """Import a stage's `make` and hand it what it declared, and nothing else."""
+    module, name = node.stage.make.split(":")
+    make: Make = getattr(importlib.import_module(module), name)
+    opened = {**needs, "live": live} if live else needs
+    with _named_by_path(live):
+        return make(Declared(params, node.name, "parameter"), Declared(opened, node.name, "artefact"), out, desk)
+
+
 @contextmanager
-def named_by_path(live: LiveTree | None) -> Iterator[None]:
+def _named_by_path(live: LiveTree | None) -> Iterator[None]:
     """A stage knows its files by their names in the tree; a person opens them by path."""
     try:
         yield

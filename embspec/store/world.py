@@ -29,13 +29,14 @@ class DiskWorld:
         self.objects = Objects(store)
         self._reread = reread  # every byte again, as in CI: a restored cache may carry any time stamp
         self._live: dict[tuple[str, ...], str] = {}
+        self._listed: dict[tuple[str, ...], list[tuple[str, str, int]]] = {}
         self.hashed = 0
 
     def live(self, globs: Sequence[str]) -> str:
         """The pin of the files that match, from the stat cache where it may be trusted."""
         key = tuple(globs)
         if key not in self._live:
-            self._live[key] = self._pin(self.find(globs))
+            self._live[key] = self._pin(key)
         return self._live[key]
 
     def find(self, globs: Sequence[str]) -> list[Found]:
@@ -47,14 +48,18 @@ class DiskWorld:
         text = self.objects.text(pin.split(" ")[0])
         if text is None:
             return []
+        key = tuple(globs)
+        if key not in self._listed:  # the pin came from the cache, nobody asked for files yet
+            self._listed[key] = self._rows(self.find(key))
         then = {name: f"sha256:{digest}" for name, digest, _ in entries(text.encode())}
-        now = {name: f"sha256:{digest}" for name, digest, _ in self._rows(self.find(globs))}
+        now = {name: f"sha256:{digest}" for name, digest, _ in self._listed[key]}
         names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
         return [(name, then.get(name), now.get(name)) for name in names]
 
     def settle(self, globs: Sequence[str], pin: str) -> None:
         """What a stage consumed is what the files were in this command."""
         self._live[tuple(globs)] = pin
+        self._listed.pop(tuple(globs), None)
 
     def has(self, digest: str) -> bool:
         """Whether the store holds these bytes."""
@@ -72,23 +77,22 @@ class DiskWorld:
 
     def stamps(self) -> dict[str, Any]:
         """What was published, by path under `out/NAME`."""
-        stamps = _load(os.path.join(self.at.state, f"{self.at.name}.out"))
-        return stamps if isinstance(stamps, dict) else {}
+        return _load(os.path.join(self.at.state, f"{self.at.name}.out"))
 
     def stamp(self, stamps: dict[str, Any]) -> None:
         """Remember what was published."""
         keep(os.path.join(self.at.state, f"{self.at.name}.out"), json.dumps(stamps, sort_keys=True).encode())
 
-    def _pin(self, found: Sequence[Found]) -> str:
-        now = time.time_ns()
+    def _pin(self, globs: tuple[str, ...]) -> str:
+        found, now = self.find(globs), time.time_ns()
         look = _look(found)
         path = os.path.join(self.at.state, "trees.cache")
         trees = _load(path)
         if not self._reread and look in trees:
             return str(trees[look])
-        pin = tree_pin(self._rows(found))
-        racy = any(now - f.mtime < (_RACY_NS if f.mtime % 1_000_000_000 else _COARSE_NS) for f in found)
-        if not racy and trees.get(look) != pin:
+        rows = self._listed[globs] = self._rows(found)
+        pin = tree_pin(rows)
+        if trees.get(look) != pin and not any(_racy(f, now) for f in found):
             recent = dict(list(trees.items())[-63:])
             keep(path, json.dumps({**recent, look: pin}).encode())
         return pin
@@ -105,12 +109,16 @@ class DiskWorld:
             else:
                 digest, size = file_digest(f.path)
                 self.hashed += 1
-                if size == f.size and now - f.mtime > (_RACY_NS if f.mtime % 1_000_000_000 else _COARSE_NS):
+                if size == f.size and not _racy(f, now):
                     fresh[f.path] = [stamp, digest]
             rows.append((f.name, digest, size))
         if fresh and not self._reread:
             keep(path, json.dumps({**known, **fresh}).encode())
         return rows
+
+
+def _racy(file: Found, now: int) -> bool:
+    return now - file.mtime < (_RACY_NS if file.mtime % 1_000_000_000 else _COARSE_NS)
 
 
 def _look(found: Sequence[Found]) -> str:

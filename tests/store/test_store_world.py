@@ -230,3 +230,18 @@ def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(EmbspecError) as caught:
         records.load(str(tmp_path), "ab12")
     assert (caught.value.problems[0].code, caught.value.exit) == ("corrupt.record", 50)
+
+
+@pytest.mark.parametrize("reread", [False, True])
+def test_naming_the_files_that_moved_reads_nothing_again(reread: bool, at: Places) -> None:
+    """What was hashed for the pin is what the names come from; in CI no byte is read twice."""
+    world = DiskWorld(at, str(Path(at.root, "store")), False)
+    world.objects.put(listing([(f.name, *file_digest(f.path)) for f in world.find(("docs/*",))]))
+    before = world.live(("docs/*",))
+    put(Path(at.folder, "docs", "b"), "other")
+    again = DiskWorld(at, str(Path(at.root, "store")), reread)
+    again.live(("docs/*",))
+    hashed = again.hashed
+    assert hashed == (3 if reread else 1)
+    assert [name for name, _, _ in again.moved(("docs/*",), before)] == ["docs/b"]
+    assert again.hashed == hashed
