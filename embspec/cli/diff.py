@@ -53,7 +53,7 @@ def _lines(diff: LockDiff, verbose: bool) -> Iterable[str]:
         yield from _stage(stage, verbose)
     if diff.documents:
         yield "# documents of the snapshot: +{} −{} ~{}".format(*diff.documents)
-    for c in diff.metrics:
+    for c in diff.metrics if verbose else [c for c in diff.metrics if c.won or c.lost or c.unpaired]:
         where = "" if c.suite == "domain" else f" on {c.suite}"
         span = "" if c.low is None or c.high is None else f" [{c.low:+.4f}, {c.high:+.4f}]"
         unpaired = f", {c.unpaired} in one build only" if c.unpaired else ""
@@ -64,7 +64,7 @@ def _lines(diff: LockDiff, verbose: bool) -> Iterable[str]:
 
 def _stage(stage: StageDiff, verbose: bool) -> Iterable[str]:
     yield {"added": "+ ", "removed": "- ", "changed": "# "}[stage.state] + stage.name
-    rows = [*stage.params, *(r for r in stage.stat if verbose or not r.field.startswith("queries"))]
+    rows = [*stage.params, *stage.stat]
     for reason in rows if not verbose else [*stage.params, *stage.pins, *stage.outs, *stage.stat]:
         if reason.then is not None:
             yield f"-   {reason.field}: {reason.then}"

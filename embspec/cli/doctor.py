@@ -11,11 +11,14 @@ from typing import NamedTuple
 import click
 
 import embspec
-from embspec.api import store_probe
+from embspec.api import numerics, store_probe
 from embspec.cli.common import put
 from embspec.errors import INVALID, OK, EmbspecError
 
-PACKAGES = ("click", "numpy", "pydantic", "rich", "ruamel.yaml", "xxhash")
+PACKAGES = (
+    "accelerate", "click", "datasets", "numpy", "pydantic", "rich", "ruamel.yaml", "safetensors",
+    "sentence-transformers", "tokenizers", "torch", "transformers", "xxhash",
+)
 
 
 class Finding(NamedTuple):
@@ -30,7 +33,7 @@ class Finding(NamedTuple):
 @click.command("doctor")
 @click.option("--json", "json_", is_flag=True, help="One JSON object on stdout.")
 def command(json_: bool) -> None:
-    """Look at the interpreter, the packages, git and the store.
+    """Look at the interpreter, the packages, the numerics, git and the store.
 
     Example: embspec doctor
     """
@@ -60,6 +63,11 @@ def _packages() -> Finding:
     return Finding("packages", not missing, text, f"pip install {' '.join(missing)}" if missing else "")
 
 
+def _numerics() -> Finding:
+    profile, threads, device = numerics()
+    return Finding("numerics", True, f"profile {profile}, {threads} threads, {device}")
+
+
 def _git() -> Finding:
     path = shutil.which("git")
     fix = "" if path else "install git: past locks are read from it"
@@ -76,4 +84,4 @@ def _store() -> Finding:
                    "" if good else "another file stands where the object belongs: delete it")
 
 
-LOOKS: tuple[Callable[[], Finding], ...] = (_interpreter, _packages, _git, _store)
+LOOKS: tuple[Callable[[], Finding], ...] = (_interpreter, _packages, _numerics, _git, _store)

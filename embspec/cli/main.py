@@ -20,9 +20,12 @@ COMMANDS: dict[str, str] = {
     "status": "is everything up to date, and what does the lock say",
     "explain": "why a stage is stale, or why it is not",
     "diff": "two locks: parameters, data, metrics",
+    "get": "a past or present model, ONNX, index or report into a folder",
+    "verify": "a model or index folder against its manifest and the lock",
+    "search": "ask the index, with the untuned base beside it",
     "lock": "the lock's own upkeep: --check",
     "schema": "the JSON Schema of the spec, the lock, the report or the output",
-    "doctor": "interpreter, packages, store, git",
+    "doctor": "interpreter, packages, numerics, git, store",
 }
 
 

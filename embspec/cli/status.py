@@ -30,8 +30,8 @@ def command(asked: Asked, exit_code: bool) -> None:
         click.echo(f"{MARKS[step.state]} {step.node.name:<16} {step.state}" + (f"  {stat}" if stat else ""))
         for text in filter(None, [step.note, of.other_environment(step.node, block) if block else ""]):
             click.echo(f"    {text}")
-    for name, value in lock.metrics.items():
-        click.echo(f"  {name:<24} {value}")
+    for where, text in lock.figures.items():
+        click.echo(f"  {where:<12} {text}")
     for row in gates(now, lock.lock.blocks):
         click.echo(f"  {row['verdict']:<12} {row['gate']}")
     for role, digest in now.lost:

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from embspec.measure.forms import SHIPPED, Form, Row, best, grouped
 from embspec.measure.stats import cluster_numbers, mean_intervals, sign_flip_p
 
-Row = Mapping[str, Any]
 Pairs = Sequence[tuple[Row, Row]]
 
 
@@ -15,7 +15,7 @@ class Change(NamedTuple):
     """One metric of one system: the paired difference over the queries that both builds have.
 
     `low` and `high` are None where all queries are about one document, which gives no interval; `unpaired` are the
-    queries that only one of the builds has.
+    queries that only one of the builds has; `dim` and `precision` are the newer build's.
     """
 
     metric: str
@@ -34,35 +34,28 @@ class Change(NamedTuple):
     precision: str | None = None
 
 
-class _Name(NamedTuple):
-    suite: str
-    system: str
-    dim: int | None
-    precision: str | None
-
-
 def compare(before: str, after: str, resamples: int = 10_000, seed: int = 42) -> list[Change]:
-    """Paired over the artefact `scores` of two builds, in the order of the newer one."""
-    old, new = _grouped(before), _grouped(after)
+    """Paired over the artefact `scores` of two builds: what ships first, else in the order of the newer one.
+
+    Each system is taken at its best form in either build, so that an index of another dim is compared with the one
+    before it; the forms between are the report's.
+    """
+    old, new = (grouped(map(json.loads, text.split("\n")[:-1])) for text in (before, after))  # ids may hold other ends
+    names = dict.fromkeys((form.suite, form.system) for form in new)
     return [
         change
-        for name, rows in new.items() if name in old
-        for change in _changes(name, old[name], rows, resamples, seed)
+        for suite, system in sorted(names, key=lambda name: (name[0], name[1] != SHIPPED))
+        if (then := best(old, suite, system)) and (now := best(new, suite, system))
+        for change in _changes(now, _by_query(old[then]), _by_query(new[now]), resamples, seed)
     ]
 
 
-def _grouped(text: str) -> dict[_Name, dict[str, Row]]:
-    """Scores of each system by query; split at line feeds alone, since ids may hold other line ends."""
-    found: dict[_Name, dict[str, Row]] = {}
-    for line in text.split("\n")[:-1]:
-        row = json.loads(line)
-        name = _Name(row["suite"], row["system"], row["dim"], row["precision"])
-        found.setdefault(name, {})[row["query"]] = row
-    return found
+def _by_query(rows: Sequence[Row]) -> Mapping[str, Row]:
+    return {row["query"]: row for row in rows}
 
 
 def _changes(
-    name: _Name, old: Mapping[str, Row], new: Mapping[str, Row], resamples: int, seed: int
+    form: Form, old: Mapping[str, Row], new: Mapping[str, Row], resamples: int, seed: int
 ) -> list[Change]:
     """Every metric that both builds have, over the same drawn queries."""
     pairs: Pairs = [(old[query], new[query]) for query in sorted(old.keys() & new.keys())]
@@ -75,11 +68,11 @@ def _changes(
     lone = len(set(clusters.tolist())) < 2
     return [
         Change(
-            metric, name.system, name.suite, _mean(pairs, 0, metric), _mean(pairs, 1, metric),
+            metric, form.system, form.suite, _mean(pairs, 0, metric), _mean(pairs, 1, metric),
             None if lone else span.low, None if lone else span.high,
             sign_flip_p(gains, clusters, resamples=resamples, seed=seed),
             sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains), len(pairs),
-            len(old.keys() ^ new.keys()), name.dim, name.precision,
+            len(old.keys() ^ new.keys()), form.dim, form.precision,
         )
         for (metric, gains), span in zip(columns.items(), spans, strict=True)
     ]

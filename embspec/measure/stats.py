@@ -88,14 +88,32 @@ def ratio_interval(
     seed: int = 0,
 ) -> Interval | None:
     """Percentile bootstrap of mean(values) / mean(against); None where `against` is 0 in the whole or in a resample."""
-    sums, _, scales = _cluster_sums([values, against], clusters)
+    return ratio_intervals(
+        [(values, against)], clusters, confidence=confidence, resamples=resamples, seed=seed
+    )[0]
+
+
+def ratio_intervals(
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+    clusters: ArrayLike,
+    *,
+    confidence: float = 95.0,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Interval | None]:
+    """The same for several pairs over the same queries, drawn once; each is equal to `ratio_interval` of it alone."""
+    sums, _, scales = _cluster_sums([column for pair in pairs for column in pair], clusters)
     totals = _resampled(sums, resamples, seed)
     whole = sums.sum(axis=0)
-    if whole[1] <= 0 or bool(np.any(totals[:, 1] <= 0)):
-        return None
-    step = scales[1] / scales[0]
-    low, high = _limits(totals[:, 0] / totals[:, 1] * step, confidence)
-    return _rounded(float(whole[0] / whole[1] * step), low, high)
+    found: list[Interval | None] = []
+    for top in range(0, 2 * len(pairs), 2):
+        if whole[top + 1] <= 0 or bool(np.any(totals[:, top + 1] <= 0)):
+            found.append(None)
+            continue
+        step = scales[top + 1] / scales[top]
+        low, high = _limits(totals[:, top] / totals[:, top + 1] * step, confidence)
+        found.append(_rounded(float(whole[top] / whole[top + 1] * step), low, high))
+    return found
 
 
 def sign_flip_p(differences: ArrayLike, clusters: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> float:

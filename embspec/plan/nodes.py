@@ -17,6 +17,9 @@ class Node(NamedTuple):
     stage: Stage
     params: Mapping[str, str]  # canonical texts under the paths the lock shows
     typed: Mapping[str, Any]  # the same values as `make` reads them, the item's own name cut out
+    makes: tuple[str, ...]  # the artefacts it writes with these parameters
+    settles: Mapping[str, Any]  # fields that this machine may have to settle, as the spec has them
+    packages: tuple[str, ...]  # what it imports with these values
 
 
 def expand(street: Sequence[Stage], values: Mapping[str, Any]) -> list[Node]:
@@ -42,13 +45,17 @@ def _node(stage: Stage, name: str, values: Mapping[str, Any]) -> Node:
         for path, value in _select(pattern.replace(ITEM, name), values):
             params[path.removeprefix("gates.")] = scalar(value)  # a gate is known by its own line
             typed[path.replace(f".{name}.", ".", 1) if name else path] = value
-    return Node(stage.name.replace(ITEM, name), stage, params, typed)
+    makes = tuple(a for a in stage.makes if a not in stage.optional or stage.optional[a](typed))
+    settles = {field: values[field] for field in stage.settles if stage.floats(values)}
+    packages = stage.packages(values) if callable(stage.packages) else stage.packages
+    return Node(stage.name.replace(ITEM, name), stage, params, typed, makes, settles, packages)
 
 
 def _select(pattern: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """A field, everything under a section, or with `*` one field of every item of a section."""
+    """A field and all below it, with `*` of every item of a section, with `=` at its end nothing below it."""
     if "*" in pattern:
         head, tail = pattern.split("*")
         section = head.rstrip(".")
         return [pair for item in items(section, values) for pair in _select(head + item + tail, values)]
-    return [(path, value) for path, value in values.items() if path == pattern or path.startswith(pattern + ".")]
+    field, exact, _ = pattern.partition("=")
+    return [(p, value) for p, value in values.items() if p == field or (not exact and p.startswith(field + "."))]

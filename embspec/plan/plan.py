@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from embspec.plan.keys import Ingredients, Reason, ingredients, key, why
 from embspec.plan.nodes import Node
+from embspec.plan.pins import TREE, pins_of
 from embspec.plan.values import Block, Record, Texts, Wish, World, digest_of
 
 CLEAN, REUSE, RUN, HELD = "clean", "reuse", "run", "held"
 GREEN = "green"
 VERDICT = "verdict"
+PACKAGES = "packages"  # the line of an environment that lists every package: no measure of likeness
 UNKNOWN = "changes with an earlier stage"
 MOST = 10  # files that a reason names
 
@@ -102,7 +104,7 @@ def plan(
         step = _follow(node, nodes, table) if node.stage.follow else _decide(node, table)
         if node.stage.judges:
             verdict = _verdict(step, blocks)
-        if node.stage.gated and step.state != CLEAN and verdict not in ("", GREEN):
+        if node.stage.gated and step.state != CLEAN and verdict not in ("", GREEN) and not wish.index_anyway:
             step = step._replace(state=HELD, stale=False, out=blocks.get(node.name, Block()).out)
         if not (step.state == RUN and (step.maybe or not step.out)):
             table.known.update({f"{node.name}/{a}": d for a, d in step.out.items()})
@@ -148,7 +150,7 @@ def _decide(node: Node, table: _Table) -> Step:
     stage, block = node.stage, table.blocks.get(node.name)
     roles = stage.needs(node.params, table.names)
     unknown = [r for r in roles if r not in table.known]
-    pins, missing = _pins(node, block, table)
+    pins, missing = pins_of(node, block, table.blocks, table.world, table.wish)
     needs = {r: digest_of(table.known.get(r, f"{UNKNOWN} ")) for r in roles}
     uses = _uses(node, table)
     named = _named(node, str(stage.recipe), uses, pins, needs, table)
@@ -171,7 +173,7 @@ def _decide(node: Node, table: _Table) -> Step:
 
 def _cut(node: Node, block: Block) -> list[str]:
     """Artefacts whose line is gone from the lock: a hand, or a merge, took it out, and the key does not cover it."""
-    return [a for a in node.stage.makes if a not in block.out]
+    return [a for a in node.makes if a not in block.out]
 
 
 def _named(node: Node, recipe: str, uses: Texts, pins: Texts, needs: Texts, table: _Table) -> Ingredients:
@@ -180,18 +182,6 @@ def _named(node: Node, recipe: str, uses: Texts, pins: Texts, needs: Texts, tabl
 
 def _uses(node: Node, table: _Table) -> Texts:
     return {name: str(table.recipes.shared[name]) for name in node.stage.uses}
-
-
-def _pins(node: Node, block: Block | None, table: _Table) -> tuple[dict[str, str], list[str]]:
-    """Pins as they are now: the live tree is looked at, what only a run can find is taken from the lock."""
-    pins = {"tree": table.world.live(node.stage.live(node.typed))} if node.stage.live else {}
-    missing = []
-    for name in node.stage.pins:
-        if block and name in block.pin and f"{node.name} {name}" not in table.wish.forget:
-            pins[name] = block.pin[name]
-        else:
-            missing.append(name)
-    return pins, missing
 
 
 def _kept(node: Node, block: Block, step: Step, needs: Texts, table: _Table) -> Step | None:
@@ -220,12 +210,15 @@ def _older(block: Block, step: Step) -> str:
 
 
 def _recorded(step: Step, table: _Table) -> Step:
-    """A result of this key that the store has, here or from another spec."""
-    for record in table.world.records(step.key):
-        if record.ingredients == step.named:
-            clean = not step.node.stage.locked
-            step = step._replace(out=record.out, record=record)
-            return step._replace(state=CLEAN, why=(), stale=False) if clean else step._replace(state=REUSE)
+    """A result of this key that the store has; floats are taken from this environment alone, unless asked."""
+    found = [r for r in table.world.records(step.key) if r.ingredients == step.named]
+    if found and step.node.settles and not table.wish.any_env:
+        here = table.world.here(step.node.packages, step.pin)
+        found = [r for r in found if {k: v for k, v in r.env.items() if k != PACKAGES} == here]
+    if found:
+        clean = not step.node.stage.locked
+        step = step._replace(out=found[0].out, record=found[0])
+        return step._replace(state=CLEAN, why=(), stale=False) if clean else step._replace(state=REUSE)
     return step if step.node.stage.locked else step._replace(stale=False)
 
 
@@ -246,7 +239,7 @@ def _reasons(node: Node, now: Ingredients, missing: list[str], table: _Table) ->
 
 def _files(node: Node, differ: Sequence[Reason], table: _Table) -> tuple[Reason, ...]:
     """Which live files a changed tree is about, as far as somebody reads on."""
-    pin = next((r.then for r in differ if r.field == "pin tree"), None)
+    pin = next((r.then for r in differ if r.field == f"pin {TREE}"), None)
     moved = table.world.moved(node.stage.live(node.typed), pin) if pin and node.stage.live else ()
     named = tuple(Reason(f"file {name}", then, now) for name, then, now in moved[:MOST])
     return named + ((Reason("files", None, f"and {len(moved) - MOST} more"),) if len(moved) > MOST else ())
@@ -287,12 +280,12 @@ def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
     leader = next(n for n in nodes if n.name == follow.stage)
     block = table.blocks.get(node.name)
     now = _definition(leader.params, table.recipes)
-    live = {a: table.known[f"{leader.name}/{a}"] for a in node.stage.makes if f"{leader.name}/{a}" in table.known}
+    live = {a: table.known[f"{leader.name}/{a}"] for a in node.makes if f"{leader.name}/{a}" in table.known}
     anchor = next((a for a in follow.anchors if a in table.names), "")
     reasons = _moves(node, block, _redefined(leader, now, block, table), anchor in table.blocks, table)
     if block and not reasons:
-        return Step(node, CLEAN, key="", pin=block.pin, out={a: block.pin[a] for a in node.stage.makes})
-    if len(live) < len(node.stage.makes):
+        return Step(node, CLEAN, key="", pin=block.pin, out={a: block.pin[a] for a in node.makes})
+    if len(live) < len(node.makes):
         return Step(node, RUN, reasons, stale=block is None, maybe=block is not None)
     pin = {"definition": now, **live}
     if block and block.pin == pin:
@@ -320,7 +313,7 @@ def _moves(
         return (Reason("stage", None, "new"),)
     if redefined:
         return redefined
-    if any(a not in block.pin for a in node.stage.makes):
+    if any(a not in block.pin for a in node.makes):
         return (Reason("pin", None, "not in the lock"),)
     if table.wish.retrain:
         return (Reason("--retrain", None, "asked for"),)
@@ -336,7 +329,7 @@ def targets(steps: Sequence[Step], verdict: str, judged: bool = True) -> list[tu
         (f"candidate/{path}" if red and step.node.stage.ships else path, f"{step.node.name}/{a}", step.out[a])
         for step in steps
         if step.state in (CLEAN, REUSE) and (judged or not step.node.stage.ships)
-        for a, path in step.node.stage.out.items()
+        for a, path in step.node.stage.out.items() if a in step.node.makes
     ]
 
 

@@ -23,8 +23,18 @@ class Desk(Protocol):
     """What a stage may use and may not depend on: an empty desk and a warm one give the same bytes."""
 
     scratch: Path
+    seed: int  # from the spec's seed and the stage's name
+    digests: Mapping[str, str]  # role -> digest of each artefact that was handed over
 
     def tell(self, event: Progress) -> None: ...
+    def rows(self, space: Mapping[str, str]) -> Rows: ...
+
+
+class Rows(Protocol):
+    """Rows that were computed before, by a 16-byte digest of what from; `space` names all else they hang on."""
+
+    def find(self, names: Sequence[bytes]) -> list[bytes | None]: ...
+    def add(self, names: Sequence[bytes], rows: Sequence[bytes]) -> None: ...
 
 
 class Tree(Protocol):
@@ -66,6 +76,11 @@ def always(values: Params) -> bool:
     return True
 
 
+def never(params: Params) -> bool:
+    """What holds of no parameters."""
+    return False
+
+
 def nothing(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     """A stage that opens no artefact."""
     return ()
@@ -82,8 +97,11 @@ class Stage(NamedTuple):
     needs: Needs = nothing
     live: Callable[[Params], tuple[str, ...]] | None = None  # globs of the work tree it reads
     uses: tuple[str, ...] = ()  # shared algorithms with a recipe of their own
+    sticky: Callable[[Params], bool] = never  # whether those files are looked at once, and then pinned until asked
     pins: tuple[str, ...] = ()  # what only the run can find; handed in again where the lock has it
-    packages: tuple[str, ...] = ()  # whose versions its env block lists
+    settles: tuple[str, ...] = ()  # fields whose `auto` this machine settles once; such a stage computes with floats
+    floats: Callable[[Params], bool] = always  # whether it does so with these values of the spec
+    packages: tuple[str, ...] | Callable[[Params], tuple[str, ...]] = ()  # it imports; its env block lists them
     when: Callable[[Params], bool] = always  # whether a spec with these values has the stage at all
     follow: Follow | None = None  # no work of its own: pins that stage's artefacts
     keeps: bool = False  # the live files it reads become objects, so that the lock alone brings them back
@@ -92,3 +110,4 @@ class Stage(NamedTuple):
     gated: bool = False  # held at the last green build while the verdict is red
     ships: bool = False  # goes to candidate/ while the verdict is red
     out: Mapping[str, str] = {}  # artefact -> its path under out/NAME
+    optional: Mapping[str, Callable[[Params], bool]] = {}  # artefact -> whether these parameters ask for it

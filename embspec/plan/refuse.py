@@ -12,7 +12,8 @@ class Limits(NamedTuple):
     """The street's word on what it builds."""
 
     unkeyed: Collection[str]  # fields obeyed outside the stages
-    fields: Mapping[str, tuple[str, ...]]  # field -> the values that are built
+    fields: Mapping[str, tuple[Any, ...]]  # field or section -> the values that are built, none of them where empty
+    requires: Mapping[str, str]  # section -> the other section without which it does nothing
     gate_metrics: Collection[str]
     gate_refused: Collection[str]  # words of a gate's line
 
@@ -36,8 +37,11 @@ def refused(
     found: dict[str, str] = {}
     for path in written:
         below = [obeyed for leaf, obeyed in leaves.items() if leaf == path or leaf.startswith(path + ".")]
+        other = limits.requires.get(path.split(".")[0])
         if below and not any(below):
             found[path] = "this version of embspec does not build it yet"
+        elif below and other and not any(p.startswith(f"{other}.") for p in values):
+            found[path] = f"it does nothing without `{other}`, and the spec has none"
     tops = {p: text for p, text in found.items() if not any(p.startswith(other + ".") for other in found)}
     return sorted([*tops.items(), *_limited(values, written, limits), *_gates(written, limits)])
 
@@ -46,10 +50,11 @@ def _limited(values: Mapping[str, Any], written: Collection[str], limits: Limits
     rows = []
     for path, value in values.items():
         built = next((v for p, v in limits.fields.items() if _fits(path.split("."), p.split("."))), None)
-        others = [v for v in (value if isinstance(value, list) else [value]) if built and v not in built]
-        if built and others and path in written:
-            shown = ", ".join(map(scalar, others))
-            rows.append((path, f"`{shown}` is not built yet by this version of embspec; it builds {', '.join(built)}"))
+        others = [v for v in (value if isinstance(value, list) else [value]) if built is not None and v not in built]
+        if others and path in written:
+            shown, can = (", ".join(map(scalar, some)) for some in (others, built or ()))
+            text = f"`{shown}` is not built yet by this version of embspec"
+            rows.append((path, f"{text}; it builds {can}" if can else text))
     return rows
 
 
@@ -59,6 +64,6 @@ def _gates(written: Collection[str], limits: Limits) -> list[tuple[str, str]]:
         words = path.removeprefix("gates.").split() if path.startswith("gates.") else []
         if words and words[0].split("@")[0] not in limits.gate_metrics:
             rows.append((path, f"`{words[0]}` cannot be measured yet by this version of embspec"))
-        elif bad := [w for w in words[1:] if w in limits.gate_refused or w.startswith("run:")]:
+        elif bad := [w for w in words[1:] if w.startswith("run:") or {*w.split("+")} & {*limits.gate_refused}]:
             rows.append((path, f"`{bad[0]}` in a gate needs what this version of embspec does not build yet"))
     return rows

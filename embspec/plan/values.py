@@ -47,6 +47,12 @@ class World(Protocol):
     def records(self, key: str) -> Sequence[Record]:
         """The results of a key, smallest outs first."""
 
+    def settled(self, field: str) -> str:
+        """What `auto` means on this machine."""
+
+    def here(self, packages: Sequence[str], pins: Texts) -> Texts:
+        """The environment that a result made now would record."""
+
     def published(self, path: str, digest: str) -> bool:
         """Whether `out/` holds these bytes at that path."""
 
@@ -59,6 +65,8 @@ class Wish(NamedTuple):
     retrain: bool = False
     forget: frozenset[str] = frozenset()  # pins taken anew, as "stage pin"
     publish: bool = True
+    index_anyway: bool = False  # build what is held while the verdict is red
+    any_env: bool = False  # take what another environment made, where this one has made nothing
 
 
 def digest_of(text: str) -> str:

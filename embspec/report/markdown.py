@@ -1,14 +1,12 @@
 """report.json as Markdown; no number is computed here."""
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from embspec.measure.stats import ENOUGH_CLUSTERS, ENOUGH_QUERIES
+from embspec.report import model
+from embspec.report.cells import Row, code, number, share, shares, span, table, text
 
-Row = Mapping[str, Any]
-_MARKS = re.compile(r"([\\`*_<>\[\]])")
 _SHARED = {
     "query": "ask what a training query asks",
     "document": "are about a document of a training query",
@@ -28,6 +26,9 @@ def render(report: Row) -> str:
         _title(report),
         *_verdict(report["verdict"]),
         *_care(report),
+        *model.systems(report),
+        *model.ships(report),
+        *model.training(report),
         *_metrics("## Metrics", [m for m in report["metrics"] if m["slice"] is None]),
         *_metrics("## Slices", [m for m in report["metrics"] if m["slice"] is not None]),
         *_split(report["split"]),
@@ -38,15 +39,15 @@ def render(report: Row) -> str:
 
 
 def _title(report: Row) -> str:
-    title = f"# {_text(report['name'] or 'Report')}" + (f" {_text(report['version'])}" if report["version"] else "")
-    return title + (f"\n\n{_text(report['description'])}" if report["description"] else "")
+    title = f"# {text(report['name'] or 'Report')}" + (f" {text(report['version'])}" if report["version"] else "")
+    return title + (f"\n\n{text(report['description'])}" if report["description"] else "")
 
 
 def _verdict(verdict: Row | None) -> list[str]:
     if verdict is None:
         return ["## Verdict: none\n\nNothing was judged: there are no gates, or they were not built."]
     rows = [
-        [_code(g["gate"]), g["verdict"], _number(g["value"]), _span(g), str(g["n"]), _number(g["detectable"]), _note(g)]
+        [code(g["gate"]), g["verdict"], number(g["value"]), span(g), str(g["n"]), number(g["detectable"]), _note(g)]
         for g in verdict["gates"]
     ]
     head = ["gate", "verdict", "value", "interval", "queries", "smallest detectable change", "note"]
@@ -54,7 +55,7 @@ def _verdict(verdict: Row | None) -> list[str]:
 
 
 def _note(gate: Row) -> str:
-    against = f"{_number(gate['system'])} against {_number(gate['ref'])}" if gate["ref"] is not None else ""
+    against = f"{number(gate['system'])} against {number(gate['ref'])}" if gate["ref"] is not None else ""
     chance = f"p = {gate['p']:.4f} by flipping signs" if gate["p"] is not None else ""
     needed = f"about {gate['needed']} more queries would settle it" if gate["needed"] else ""
     return "; ".join(part for part in (against, chance, gate["note"], needed) if part)
@@ -75,26 +76,32 @@ def _care(report: Row) -> list[str]:
         kinds = ", ".join(f"{n} {_SHARED[kind]}" for kind, n in split["shared"].items() if n)
         lines.append(f"- {split['leaking']} of {split['test']} test queries leak from training ({kinds}). "
                      f"The {split['disjoint']} others are the slice `disjoint`.")
+    lines += model.care(report)
     return ["## With care", "\n".join(lines)] if lines else []
 
 
 def _first(suite: Row) -> str:
-    span = suite["bm25_first"]
-    share = f"{_share(span['value'])}{_shares(span)}"
-    return f"ranks a right document first for {share} of the queries of {suite['suite']}"
+    first = suite["bm25_first"]
+    return f"ranks a right document first for {share(first['value'])}{shares(first)} of the queries of {suite['suite']}"
 
 
 def _metrics(title: str, metrics: Sequence[Row]) -> list[str]:
     if not metrics:
         return []
     sliced = metrics[0]["slice"] is not None
-    head = ["suite", *(["slice"] if sliced else []), "system", "metric", "value", "95 % interval", "queries"]
+    sized = any(m["dim"] is not None for m in metrics)  # words alone have neither dim nor precision
+    head = ["suite", *(["slice"] if sliced else []), "system", *(["dim", "precision"] if sized else []), "metric",
+            "value", "95 % interval", "queries"]
     rows = [
-        [m["suite"], *([m["slice"]] if sliced else []), m["system"], m["metric"], _number(m["value"]), _span(m),
-         str(m["n"])]
+        [m["suite"], *([m["slice"]] if sliced else []), m["system"], *(_size(m) if sized else []), m["metric"],
+         number(m["value"]), span(m), str(m["n"])]
         for m in metrics
     ]
     return [title, table(head, rows)]
+
+
+def _size(row: Row) -> list[str]:
+    return ["" if row["dim"] is None else str(row["dim"]), row["precision"] or ""]
 
 
 def _split(split: Row | None) -> list[str]:
@@ -118,7 +125,7 @@ def _data(report: Row) -> list[str]:
     lines = [f"- {report['documents']} documents in the snapshot"]
     tokenizer = report["tokenizer"]
     if tokenizer:
-        tried = ", ".join(f"{name} {_number(value)}" for name, value in tokenizer["tried"].items())
+        tried = ", ".join(f"{name} {number(value)}" for name, value in tokenizer["tried"].items())
         chosen = f", chosen by {tokenizer['metric']} on {tokenizer['queries']} validation queries: {tried}"
         lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`" + (chosen if tried else ""))
     lines += [f"- BM25 {_first(suite)}" for suite in report["suites"] if suite["bm25_first"] and not suite["weak"]]
@@ -130,40 +137,8 @@ def _hardest(rows: Sequence[Row]) -> list[str]:
         return []
     lines = []
     for row in rows:
-        right = ", ".join(map(_code, row["positives"]))
+        right = ", ".join(map(code, row["positives"]))
         place = f"at rank {row['rank']}" if row["rank"] else f"not among the {row['depth']} that were ranked"
-        instead = f"; first stands {_code(row['first'])}" if row["first"] else ""
-        lines.append(f"- {_text(row['query'])}\n  {right}: {place}, {row['metric']} {_number(row['value'])}{instead}")
+        instead = f"; first stands {code(row['first'])}" if row["first"] else ""
+        lines.append(f"- {text(row['query'])}\n  {right}: {place}, {row['metric']} {number(row['value'])}{instead}")
     return [f"## Hardest queries for {rows[0]['system']}", "\n".join(lines)]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _text(text: str) -> str:
-    """What a person wrote, on one line and without marks of its own."""
-    return _MARKS.sub(r"\\\1", " ".join(str(text).split()))
-
-
-def _code(text: str) -> str:
-    """A name or a gate as it is spelt; one that holds backticks stands between more of them."""
-    return f"`` {text} ``" if "`" in text else f"`{text}`"
-
-
-def _span(row: Row) -> str:
-    return "" if row["low"] is None else f"[{_number(row['low'])}, {_number(row['high'])}]"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _shares(span: Row) -> str:
-    return "" if span["low"] is None else f" [{_share(span['low'])}, {_share(span['high'])}]"

@@ -74,6 +74,9 @@ _SPLIT = _object({
     "shared": _object({"query": _COUNT, "document": _COUNT, "near_duplicate": _COUNT}),
 })
 
+_OPTIONS = ("k", "weight")  # of a method of fusion: one has the one, another the other
+_METHOD = _object({"method": {"enum": ["none", "rrf", "weighted"]}, "k": _COUNT, "weight": _NUMBER}, _OPTIONS)
+
 REPORT = _titled("embspec report.json", _object({
     "name": _MAYBE_TEXT,
     "version": _MAYBE_TEXT,
@@ -82,6 +85,25 @@ REPORT = _titled("embspec report.json", _object({
     "metrics": _list(_object({
         "suite": _TEXT, "system": _TEXT, "dim": _MAYBE_COUNT, "precision": _MAYBE_TEXT, "slice": _MAYBE_TEXT,
         "metric": _TEXT, **_SPAN, "n": _COUNT})),
+    "compared": _list(_object({
+        "slice": _MAYBE_TEXT, "suite": _TEXT, "system": _TEXT, "against": _TEXT, "metric": _TEXT, **_SPAN,
+        "p": _NUMBER, "won": _COUNT, "lost": _COUNT, "n": _COUNT})),
+    "identifiers": _COUNT,
+    "retention": _list(_object({
+        "suite": _TEXT, "system": _TEXT, "dim": _COUNT, "precision": _TEXT, "metric": _TEXT, **_SPAN, "n": _COUNT})),
+    "ships": _or_null(_object({
+        "dim": _COUNT, "precision": _TEXT, "similarity": _TEXT, "fusion": _METHOD, "fused": _METHOD,
+        "depth": _COUNT})),
+    "tried": _or_null(_object({
+        "queries": _COUNT,
+        "dim": _object({"metric": _MAYBE_TEXT, "min_retention": _MAYBE_NUMBER, "tried": _map(_NUMBER)}),
+        "fusion": _object({
+            "metric": _TEXT, "tried": _list(_object({**_METHOD["properties"], "value": _NUMBER}, _OPTIONS))})})),
+    "training": _or_null(_object({
+        "steps": _COUNT, "curve": _list(_object({"step": _COUNT, "loss": _NUMBER}))})),
+    "negatives": _or_null(_object({
+        "rows": _COUNT, "dropped": _COUNT, "short": _COUNT, "negatives": _COUNT, "refused": _map(_COUNT),
+        "easy": _NUMBER, "too_easy": _FLAG, "false_negatives": _NUMBER})),
     "suites": _list(_object({
         "suite": _TEXT, "queries": _COUNT, "clusters": _COUNT, "narrow": _FLAG, "bm25_first": _or_null(_object(_SPAN)),
         "weak": _FLAG})),

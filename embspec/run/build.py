@@ -7,19 +7,24 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from embspec.errors import EmbspecError, Problem, Where, fail
+from embspec.errors import EmbspecError, Problem
 from embspec.lock.text import Lock, check_known
+from embspec.plan.canonical import plain
 from embspec.plan.nodes import Node
 from embspec.plan.plan import RUN, VERDICT, Plan, Recipes, Step, locked_ingredients, plan
 from embspec.plan.protocol import Progress
 from embspec.plan.values import Block, Wish, digest_of
 from embspec.plan.words import moved
 from embspec.run import locked
-from embspec.run.environment import env_id
-from embspec.run.publish import publish
-from embspec.run.stage import Ran, block_of, log_path, run_stage
+from embspec.run.past import recover
+from embspec.run.publish import publish, repair
+from embspec.run.stage import Ran, block_of, run_stage
+from embspec.run.worker import Workers, failed, log_path
+from embspec.store.environment import check_packages, env_id
 from embspec.store.files import ignored, replace, room, sweep
 from embspec.store.world import DiskWorld
+
+WIDE = 100  # columns of what is said of a finished stage
 
 
 class Event(NamedTuple):
@@ -49,6 +54,7 @@ class Job(NamedTuple):
     world: DiskWorld
     order: Order
     tell: Callable[[Event], None]
+    workers: Workers | None = None  # those of the build that goes on
 
 
 class Done(NamedTuple):
@@ -71,8 +77,9 @@ def build(job: Job) -> Outcome:
     """Build under the spec's own lock file, so that two builds of one spec make nothing twice."""
     path = os.path.join(job.world.at.state, f"{job.world.at.name}.build.flock")
     waiting = Event("", "wait", "another build of this spec is running")
-    with locked.held(path, job.order.wait, lambda: job.tell(waiting)):
-        return _build(job)
+    at = job.world.at
+    with locked.held(path, job.order.wait, lambda: job.tell(waiting)), Workers(at.state, at.name) as workers:
+        return _build(job._replace(workers=workers))
 
 
 def _build(job: Job) -> Outcome:
@@ -82,6 +89,7 @@ def _build(job: Job) -> Outcome:
     sweep(job.world.objects.tmp, "")
     for folder in (at.state, at.folder):
         sweep(folder)
+    repair(job.world)
     lock = locked.load(at)
     wish, done = job.order.wish, dict[str, Done]()
     before = lock.blocks
@@ -90,9 +98,13 @@ def _build(job: Job) -> Outcome:
         check(now)
     elif now.dropped or any(step.node.stage.locked for step in now.work):
         check_known(lock)  # before hours of work, not after
+    if not job.order.no_run:
+        running = [step for step in now.work if step.state == RUN and not step.maybe]
+        check_packages(sorted({package for step in running for package in step.node.packages}))
     while True:
         if now.lost:
-            raise lost(now)
+            recover(now, job.world, lambda stage, text: job.tell(Event(stage, "note", text)))
+            now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
         step = next(iter(now.work), None)
         if step is None:
             break
@@ -117,14 +129,6 @@ def check(now: Plan) -> None:
     if problems:
         last = problems[-1]._replace(fix="run `embspec build` and commit the lock")
         raise EmbspecError(*problems[:-1], last)
-
-
-def lost(now: Plan) -> EmbspecError:
-    """Bytes that the lock names, that nobody has, and that no stage can make again."""
-    return EmbspecError(*(
-        Problem("nowhere.artefact", f"{role} ({digest}) is not in the store, and the live files make another",
-                fix="bring back the files it was made from, or `embspec build --retrain` to move to the live ones")
-        for role, digest in now.lost))
 
 
 def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
@@ -173,29 +177,30 @@ def _reasons(step: Step) -> str:
 
 
 def _stat(block: Block) -> str:
-    """The first few figures of a stage: the rest is in the lock."""
-    shown = [f"{name} {value}" for name, value in list(block.stat.items())[:4]]
-    return ", ".join(shown) + (", …" if len(block.stat) > len(shown) else "")
+    """The first few figures of a stage, as far as a line goes: the rest is in the lock."""
+    text, *rest = [f"{name} {plain(value)}" for name, value in block.stat.items()] or [""]
+    while rest and len(text) + len(rest[0]) < WIDE:
+        text += f", {rest.pop(0)}"
+    return text + (", …" if rest else "")
 
 
 def _run(step: Step, now: Plan, job: Job) -> Ran:
-    name, state = step.node.name, job.world.at.state
+    name, at = step.node.name, job.world.at
     known = {f"{s.node.name}/{a}": d for s in now.steps for a, d in s.out.items()}
 
     def tell(event: Progress) -> None:
         job.tell(Event(name, "progress", event.text, event.done, event.total))
 
+    assert job.workers
     try:
         with room(job.world.objects.store):
-            return run_stage(step, known, job.world, tell)
+            return run_stage(step, known, job.world, job.workers, tell)
     except EmbspecError:
         raise
     except Exception as error:
-        path = log_path(state, name)
+        path = log_path(at.state, at.name, name)
         replace(path, traceback.format_exc().encode())
-        text = f"stage {name} failed: {type(error).__name__}: {error}"
-        fix = "the whole story is in that file; what was finished is kept"
-        raise fail("stage.failed", text, Where(os.path.relpath(path)), fix) from error
+        raise failed(name, f"{type(error).__name__}: {error}", path) from error
 
 
 def _update(step: Step, ran: Ran, lock: Lock, job: Job) -> Lock:

@@ -3,29 +3,65 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from embspec.plan.protocol import Progress
+import xxhash
+
+from embspec.plan.canonical import canonical_json
+from embspec.plan.protocol import Progress, Rows
+from embspec.store.bank import Bank
+
+_63_BITS = (1 << 63) - 1
+
+
+class Given(NamedTuple):
+    """What the desk of one stage says, as plain values that cross to another process."""
+
+    seed: int
+    digests: Mapping[str, str]
+    store: str
+    engine: Mapping[str, str]  # what rows hang on beside what the stage says of them
 
 
 class StageDesk:
-    """Scratch space and a voice."""
+    """Scratch space, a seed, a voice, and the bank of rows."""
 
-    def __init__(self, scratch: Path, tell: Callable[[Progress], None]) -> None:
+    def __init__(self, scratch: Path, given: Given, tell: Callable[[Progress], None]) -> None:
         self.scratch = scratch
+        self.seed = given.seed
+        self.digests = given.digests
+        self._engine = given.engine
+        self._bank = Bank(given.store)
         self._tell = tell
 
     def tell(self, event: Progress) -> None:
         """Say how far the work is."""
         self._tell(event)
 
+    def rows(self, space: Mapping[str, str]) -> Rows:
+        """Rows that were computed before, by this engine on this kind of machine."""
+        return self._bank.rows({**space, **self._engine})
+
+    def close(self) -> None:
+        """Keep the rows that are not yet on disk."""
+        self._bank.close()
+
+
+def seed_of(params: Mapping[str, Any], stage: str) -> int:
+    """A seed for each stage, from the spec's one; a stage that does not declare that draws what it draws anyway."""
+    return xxhash.xxh3_64_intdigest(canonical_json([params.get("seed", 0), stage])) & _63_BITS
+
 
 class Declared(Mapping[str, Any]):
-    """A mapping that remembers what was read of it; what was not declared is not there."""
+    """A mapping that remembers which values were asked for; what was not declared is not there."""
 
     def __init__(self, values: Mapping[str, Any], stage: str, what: str) -> None:
         self._values, self._stage, self._what = values, stage, what
         self.read: set[str] = set()
+
+    def whole(self) -> dict[str, Any]:
+        """All of it, for the way to another process; nothing is read by that."""
+        return dict(self._values)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
@@ -38,7 +74,6 @@ class Declared(Mapping[str, Any]):
         return name in self._values
 
     def __iter__(self) -> Iterator[str]:
-        self.read.update(self._values)
         return iter(self._values)
 
     def __len__(self) -> int:

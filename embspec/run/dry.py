@@ -8,8 +8,9 @@ from typing import Any
 from embspec.errors import EmbspecError, Problem
 from embspec.plan.nodes import Node
 from embspec.plan.protocol import Progress
-from embspec.run.desk import StageDesk
-from embspec.run.stage import call
+from embspec.run.desk import Given, seed_of
+from embspec.run.stage import named_by_path
+from embspec.run.task import Task, work
 from embspec.store.live import LiveTree
 from embspec.store.world import DiskWorld
 
@@ -32,15 +33,18 @@ def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict
                 problems += error.problems
                 continue
             for name in [node.name, follows.get(node.name, node.name)]:
-                made.update({f"{name}/{a}": out / a for a in node.stage.makes})
+                made.update({f"{name}/{a}": out / a for a in node.makes})
     return stats, problems
 
 
 def _read(node: Node, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
     assert node.stage.live
     live = LiveTree(world.find(node.stage.live(node.typed)))
-    needs = {r: made[r] for r in node.stage.needs(node.params, [])}
-    return dict(call(node, node.typed, needs, live, out, StageDesk(out / "scratch", _silent)).stat)
+    needs = {r: str(made[r]) for r in node.stage.needs(node.params, [])}
+    given = Given(seed_of(node.typed, node.name), {}, world.objects.store, {})
+    task = Task(node.name, node.stage.make, node.typed, needs, str(out), str(out / "scratch"), given, (), "", 0, "")
+    with named_by_path(live):
+        return dict(work(task, _silent, live).made.stat)
 
 
 def _silent(event: Progress) -> None:

@@ -3,42 +3,82 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 
 from embspec.plan.plan import Plan, targets
 from embspec.plan.values import digest_of
 from embspec.store.files import disk
-from embspec.store.world import DiskWorld, stat_tree
+from embspec.store.objects import EMPTY_TREE
+from embspec.store.world import CANDIDATE, DiskWorld, top_of
+
+Members = Mapping[str, str]
+"""Path under `out/NAME` to digest, of all that is exchanged as one."""
 
 
 def publish(plan: Plan, world: DiskWorld) -> None:
     """Bring every settled artefact to its place; what stands there stays until the new one is whole."""
     stamps = world.stamps()
     before = dict(stamps)
-    for path, _, digest in targets(plan.steps, plan.verdict, plan.judged):
-        if world.published(path, digest):
-            continue
-        target = os.path.join(world.at.out, path)
-        _bring(world, digest_of(digest), target)
-        stamps[path] = {"digest": digest, "files": stat_tree(target)}
+    for top, members in _groups(plan).items():
+        if stamps.get(top) != {"members": members, "files": world.files(top)}:
+            _bring(world, top, members)
+            stamps[top] = {"members": members, "files": world.files(top)}
     if plan.green and plan.judged:
         with disk(world.at.out):
-            shutil.rmtree(os.path.join(world.at.out, "candidate"), ignore_errors=True)
-        stamps = {path: stamp for path, stamp in stamps.items() if not path.startswith("candidate/")}
+            shutil.rmtree(os.path.join(world.at.out, CANDIDATE), ignore_errors=True)
+        stamps = {path: stamp for path, stamp in stamps.items() if not path.startswith(f"{CANDIDATE}/")}
     if stamps != before:
         world.stamp(stamps)
 
 
-def _bring(world: DiskWorld, digest: str, target: str) -> None:
-    """A file by one rename; a folder beside the old one, then exchanged."""
-    if not digest.startswith("tree "):
-        world.objects.copy(digest, target)
-        return
+def repair(world: DiskWorld) -> None:
+    """Undo what a killed publishing left, before a build that may end otherwise."""
+    for top in world.stamps():
+        _mend(os.path.join(world.at.out, top))
+
+
+def _mend(target: str) -> tuple[str, str]:
+    """The old folder comes back where the new one had not yet taken its place; both places beside it are free."""
     fresh, old = f"{target}.new", f"{target}.old"
-    for path in (fresh, old):
-        shutil.rmtree(path, ignore_errors=True)
-    world.objects.copy(digest, fresh)
     with disk(target):
-        if os.path.exists(target):
+        if os.path.lexists(old) and not os.path.lexists(target):
+            os.rename(old, target)
+        for path in (fresh, old):
+            _remove(path)
+    return fresh, old
+
+
+def _groups(plan: Plan) -> Mapping[str, Members]:
+    """What lies in one folder goes there at one moment: a model never stands beside another model's card."""
+    groups: dict[str, dict[str, str]] = {}
+    for path, _, digest in targets(plan.steps, plan.verdict, plan.judged):
+        groups.setdefault(top_of(path), {})[path] = digest
+    return groups
+
+
+def _bring(world: DiskWorld, top: str, members: Members) -> None:
+    """A file by one rename; a folder whole beside the old one, then exchanged."""
+    target = os.path.join(world.at.out, top)
+    if top in members and not members[top].startswith("tree "):
+        if os.path.isdir(target):
+            _remove(target)
+        world.objects.copy(digest_of(members[top]), target)
+        return
+    fresh, old = _mend(target)
+    for path, digest in sorted(members.items()):
+        if digest_of(digest) != EMPTY_TREE:
+            world.objects.copy(digest_of(digest), fresh + path.removeprefix(top))
+    with disk(target):
+        os.makedirs(fresh, exist_ok=True)  # nothing is in it yet where all its members are empty
+        if os.path.lexists(target):
             os.rename(target, old)
         os.rename(fresh, target)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
+
+
+def _remove(path: str) -> None:
+    """A folder, or the file that a user put where a folder belongs."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)

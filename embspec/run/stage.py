@@ -1,25 +1,27 @@
 """Runs one stage: hands it what it declared, takes its bytes into the store, writes its record."""
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from embspec.errors import EmbspecError
-from embspec.plan.canonical import scalar
+from embspec.errors import EmbspecError, fail
+from embspec.plan.canonical import plain, scalar
 from embspec.plan.keys import key
-from embspec.plan.nodes import Node
-from embspec.plan.plan import Step
-from embspec.plan.protocol import Desk, Made, Make, Progress
-from embspec.plan.values import Block, Record, digest_of
-from embspec.run.desk import Declared, StageDesk
-from embspec.run.environment import env_id, environment
+from embspec.plan.pins import TREE
+from embspec.plan.plan import PACKAGES, Step
+from embspec.plan.protocol import Made, Progress
+from embspec.plan.values import Block, Record, Texts, digest_of
+from embspec.run.desk import Given, seed_of
+from embspec.run.task import Did, Task, work
+from embspec.run.worker import Workers, log_path
 from embspec.store import records
+from embspec.store.environment import check_packages, engine, env_id, environment
+from embspec.store.environment import listing as packages_of
 from embspec.store.live import LiveTree, tree_pin
+from embspec.store.machine import PROFILE, THREADS
 from embspec.store.objects import listing
 from embspec.store.world import DiskWorld
 
@@ -32,34 +34,45 @@ class Ran(NamedTuple):
     counts: Mapping[str, int]
 
 
-def run_stage(step: Step, known: Mapping[str, str], world: DiskWorld, tell: Callable[[Progress], None]) -> Ran:
+def run_stage(
+    step: Step, known: Mapping[str, str], world: DiskWorld, workers: Workers, tell: Callable[[Progress], None]
+) -> Ran:
     """Do the work of one stage whose inputs are all at hand."""
-    stage, objects = step.node.stage, world.objects
-    with objects.scratch() as folder:
-        out, scratch, copies = Path(folder, "out"), Path(folder, "scratch"), Path(folder, "copies")
-        for path in (out, scratch, copies):
-            path.mkdir()
+    check_packages(step.node.packages)
+    with world.objects.scratch() as folder:
+        task = _task(step, known, world, folder)
+        copies = os.path.join(folder, "copies")
+        for path in (task.out, task.scratch, copies):
+            os.mkdir(path)
         live = _live_tree(step, world, copies)
-        needs = _needs(step, known, world)
-        made = call(step.node, _params(step), needs, live, out, StageDesk(scratch, tell))
+        made = perform(task, live, workers, tell).made
         pins = _pins(step, made, live, world)
-        outs = {artefact: objects.adopt(str(out / artefact)) for artefact in stage.makes}
+        outs = {artefact: world.objects.adopt(os.path.join(task.out, artefact)) for artefact in step.node.makes}
     return _finish(step, made, pins, outs, world)
 
 
-def call(
-    node: Node, params: Mapping[str, Any], needs: Mapping[str, Any], live: LiveTree | None, out: Path, desk: Desk
-) -> Made:
-    """Import a stage's `make` and hand it what it declared, and nothing else."""
-    module, name = node.stage.make.split(":")
-    make: Make = getattr(importlib.import_module(module), name)
-    opened = {**needs, "live": live} if live else needs
-    with _named_by_path(live):
-        return make(Declared(params, node.name, "parameter"), Declared(opened, node.name, "artefact"), out, desk)
+def perform(task: Task, live: LiveTree | None, workers: Workers, tell: Callable[[Progress], None]) -> Did:
+    """Here, or where its numerics are set."""
+    if task.profile:
+        return workers.run(task, tell)
+    with named_by_path(live):
+        return work(task, tell, live)
+
+
+def _task(step: Step, known: Mapping[str, str], world: DiskWorld, folder: str) -> Task:
+    node, params = step.node, _params(step)
+    roles = [f.removeprefix("needs ") for f in step.named if f.startswith("needs ")]
+    needs = _needs(step, {role: digest_of(known[role]) for role in roles}, world, os.path.join(folder, "needs"))
+    profile, threads = (params[f"pin.{name}"] for name in (PROFILE, THREADS)) if node.settles else ("", 0)
+    given = Given(seed_of(node.typed, node.name), {role: digest_of(known[role]) for role in roles},
+                  world.objects.store, engine(profile) if profile else {})
+    out, scratch = os.path.join(folder, "out"), os.path.join(folder, "scratch")
+    return Task(node.name, node.stage.make, params, needs, out, scratch, given, node.packages, profile, threads,
+                log_path(world.at.state, world.at.name, node.name))
 
 
 @contextmanager
-def _named_by_path(live: LiveTree | None) -> Iterator[None]:
+def named_by_path(live: LiveTree | None) -> Iterator[None]:
     """A stage knows its files by their names in the tree; a person opens them by path."""
     try:
         yield
@@ -73,8 +86,9 @@ def _named_by_path(live: LiveTree | None) -> Iterator[None]:
 
 
 def _params(step: Step) -> dict[str, Any]:
+    settled = {f"pin.{name}": plain(step.pin[name]) for name in step.node.settles}
     pins = {f"pin.{name}": _handed(step.pin.get(name)) for name in step.node.stage.pins}
-    return {**step.node.typed, **pins}
+    return {**step.node.typed, **settled, **pins}
 
 
 def _handed(text: str | None) -> str | None:
@@ -82,45 +96,54 @@ def _handed(text: str | None) -> str | None:
     return json.loads(text) if text and text.startswith('"') else text
 
 
-def _needs(step: Step, known: Mapping[str, str], world: DiskWorld) -> dict[str, Any]:
-    """The artefacts a stage declared, and of its pins those that are bytes."""
-    needs = {f[len("needs "):]: "" for f in step.named if f.startswith("needs ")}
-    found: dict[str, Any] = {r: Path(world.objects.verified(digest_of(known[r]))) for r in needs}
-    for name in step.node.stage.pins:
-        text = step.pin.get(name, "")
-        if text.startswith("sha256:") and world.has(digest_of(text)):
-            found[f"pin.{name}"] = Path(world.objects.verified(digest_of(text)))
-    return found
+def _needs(step: Step, digests: Mapping[str, str], world: DiskWorld, folder: str) -> dict[str, str]:
+    """The artefacts a stage declared, and of its pins those that are bytes; a tree is laid out as a folder."""
+    pins = {name: digest_of(step.pin.get(name, "")) for name in step.node.stage.pins}
+    bytes_ = {f"pin.{name}": digest for name, digest in pins.items()
+              if digest.startswith("sha256:") and world.has(digest)}
+    return {
+        role: world.objects.lay(digest, os.path.join(folder, str(number))) if digest.startswith("tree ")
+        else world.objects.verified(digest)
+        for number, (role, digest) in enumerate({**digests, **bytes_}.items())
+    }
 
 
-def _live_tree(step: Step, world: DiskWorld, copies: Path) -> LiveTree | None:
+def _live_tree(step: Step, world: DiskWorld, copies: str) -> LiveTree | None:
     stage = step.node.stage
     if not stage.live:
         return None
     count = iter(range(1 << 30))
-    keep = (lambda: str(copies / str(next(count)))) if stage.keeps else None
-    return LiveTree(world.find(stage.live(step.node.typed)), keep)
+    keep = (lambda: os.path.join(copies, str(next(count)))) if stage.keeps else None
+    return LiveTree(world.find(stage.live(_params(step))), keep)
 
 
 def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> dict[str, str]:
-    """What the stage consumed and found, in the order the street declares."""
+    """What the stage consumed, what the machine settled, and what the run found, in the order the street declares."""
     stage, pins = step.node.stage, {}
     if live and stage.live:
         rows = live.consumed()
-        pins["tree"] = tree_pin(rows)
-        world.settle(stage.live(step.node.typed), pins["tree"])
+        pins[TREE] = tree_pin(rows)
+        if stage.sticky(step.node.typed) and pins[TREE] != step.pin.get(TREE):
+            raise _other_files(step.node.name, step.pin.get(TREE, "nothing"), pins[TREE])
+        world.settle(stage.live(step.node.typed), pins[TREE])
         world.objects.put(listing(rows))  # so that a later plan can name the files that changed
         for copy in live.copies():
             world.objects.adopt(copy)
+    pins |= {name: step.pin[name] for name in step.node.settles}
     for name in stage.pins:
         pins[name] = world.objects.adopt(str(made.keep[name])) if name in made.keep else scalar(made.pins[name])
     return pins
 
 
-def _finish(step: Step, made: Made, pins: Mapping[str, str], outs: Mapping[str, str], world: DiskWorld) -> Ran:
+def _other_files(stage: str, then: str, now: str) -> EmbspecError:
+    return fail("nowhere.files", f"the files of stage {stage} are pinned as {then}, and here they are {now}",
+                fix="bring back the files that the lock pins")
+
+
+def _finish(step: Step, made: Made, pins: Texts, outs: Texts, world: DiskWorld) -> Ran:
     """Record the result under the key that the pins it returned give."""
-    env, packages = environment(step.node.stage.packages)
-    env = {**env, "packages": digest_of(world.objects.put(packages))}
+    packages = world.objects.put(packages_of(step.node.packages))
+    env = {**environment(step.node.packages, pins), PACKAGES: digest_of(packages)}
     named = {k: v for k, v in step.named.items() if not k.startswith("pin ")} | {f"pin {n}": t for n, t in pins.items()}
     stat = {name: scalar(value) for name, value in made.stat.items()}
     record = Record(named, step.recipe, step.uses, pins, outs, stat, env)
@@ -132,8 +155,3 @@ def block_of(step: Step, record: Record) -> Block:
     """The lock's block for a result."""
     return Block(record.recipe, record.uses, step.node.params, record.pin, key(record.ingredients), record.out,
                  record.stat, env_id(record.env))
-
-
-def log_path(state: str, name: str) -> str:
-    """Where the log of a failed stage goes."""
-    return os.path.join(state, "runs", f"{name}.log")

@@ -152,4 +152,5 @@ def needs(gates: Mapping[str, Gate]) -> tuple[list[str], list[int], list[str], l
         precisions |= {gate.precision} if gate.precision is not None else set()
         precisions |= {"float32"} if gate.ref == "float32" else set()
         systems |= {name for _, name in _systems(gate) if name not in (*FORMS, "shipped")}
+        systems |= {"base"} if gate.ref == "locked" else set()  # what it means until something was promoted
     return sorted(metrics), sorted(dims), sorted(precisions), sorted(systems)

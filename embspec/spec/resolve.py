@@ -10,6 +10,7 @@ from embspec.spec.sections import Spec
 from embspec.spec.sections_eval import Eval, SplitSuite
 from embspec.spec.sections_model import Model, StaticBase
 from embspec.spec.sections_pairs import Debias, Filter, Pairs
+from embspec.spec.sections_train import Train
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "gold": ("validation", "test"),
@@ -17,6 +18,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "synthetic": ("train",),
     "implicit": ("validation",),
 }
+RATES: Mapping[str, float] = {"full": 2e-5, "lora": 2e-4, "query_adapter": 1e-3, "static": 2e-2}
 ORDER = ("train", "validation", "test")
 SYSTEMS = ("base", "bm25", "hybrid", "tuned", "tuned+bm25")
 
@@ -25,7 +27,9 @@ def resolved(spec: Spec, gates: Mapping[str, Gate]) -> Spec:
     """The spec with nothing left to imply but what is `auto`."""
     model = _model(spec.model) if spec.model is not None else None
     pairs = [_source(source, len(spec.pairs) == 1) for source in spec.pairs]
-    filled: Spec = _with(spec, model=model, pairs=pairs, eval=_evaluation(spec.eval, gates, model is not None))
+    train = _train(spec.train, model.method) if model is not None else spec.train
+    evaluation = _evaluation(spec.eval, gates, model is not None)
+    filled: Spec = _with(spec, model=model, train=train, pairs=pairs, eval=evaluation)
     return filled
 
 
@@ -36,6 +40,11 @@ def _with(section: Any, **fields: Any) -> Any:
 def _model(model: Model) -> Model:
     method = model.method or ("static" if isinstance(model.base, StaticBase) else "full")
     filled: Model = _with(model, method=method)
+    return filled
+
+
+def _train(train: Train, method: str | None) -> Train:
+    filled: Train = _with(train, learning_rate=RATES[method or ""]) if train.learning_rate == "auto" else train
     return filled
 
 
@@ -55,6 +64,7 @@ def _source(source: Pairs, alone: bool) -> Pairs:
 
 def _evaluation(section: Eval, gates: Mapping[str, Gate], model: bool) -> Eval:
     metrics, dims, precisions, systems = needs(gates)
+    systems = [name for name in systems if model or name != "base"]  # `locked` may ask for it
     filled: Eval = _with(
         section,
         suites={"domain": SplitSuite(split="test"), **section.suites},

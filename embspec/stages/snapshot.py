@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,11 +27,24 @@ class Lexical(NamedTuple):
     tokenize: Tokenizer
     echoes: Mapping[str, Sequence[str]]
 
+    def skipped(self, text: str, judged: Collection[str]) -> set[str]:
+        """The documents that only repeat the question; one that is judged right is none of them."""
+        return {document for document in self.echoes[_plain(text)] if document not in judged}
+
+    def hits(self, text: str, judged: Collection[str], depth: int) -> list[tuple[str, float]]:
+        """The best documents with their scores, without those that only repeat the question."""
+        skip = self.skipped(text, judged)
+        found = self.bm25.search(self.tokenize(text), depth + len(skip))
+        return [(document, score) for document, score in found if document not in skip][:depth]
+
     def rank(self, text: str, judged: Collection[str], depth: int) -> list[str]:
-        """The best documents without those that only repeat the question; one that is judged right stays."""
-        skip = {document for document in self.echoes[_plain(text)] if document not in judged}
-        hits = self.bm25.search(self.tokenize(text), depth + len(skip))
-        return [document for document, _ in hits if document not in skip][:depth]
+        """The same without scores."""
+        return [document for document, _ in self.hits(text, judged, depth)]
+
+
+def passage(document: Document) -> str:
+    """The text that stands for a document wherever it is searched: title first."""
+    return f"{document.title} {document.text}".strip()
 
 
 def documents(path: Path) -> Iterator[Document]:
@@ -50,7 +64,7 @@ def lexical(path: Path, tokenizer: str, params: Params, questions: Iterable[str]
         ids.append(document.id)
         if (text := _plain(document.text)) in echoes:
             echoes[text].append(document.id)
-    tokens = (tokenize(f"{d.title} {d.text}") for d in documents(path))
+    tokens = (tokenize(passage(document)) for document in documents(path))
     return Lexical(BM25(ids, tokens, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
 
 
@@ -63,3 +77,8 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
+
+
+def normalise(question: str) -> str:
+    """The form in which two questions are the same one."""
+    return " ".join(unicodedata.normalize("NFKC", question).casefold().split())

@@ -6,7 +6,8 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import IO, NamedTuple
 
 from embspec.errors import Where, fail
@@ -15,6 +16,7 @@ from embspec.store.objects import listing
 _GLOB = re.compile(r"[*?\[]")
 _WORD = re.compile(r"([*?])|\[(!?)(\]?[^\]]*)\]|.", re.DOTALL)
 _IN_CLASS = re.compile(r"[\\^\[\]&~|]|-(?=-)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -27,41 +29,141 @@ class Found(NamedTuple):
     mtime: int
     inode: int
     changed: int  # ctime: a file unpacked over another may keep size, mtime and inode
+    cut: int = 0  # letters of the name that stand for the folder, so that no name holds a path of this machine
 
     @property
     def path(self) -> str:
         """Where it lies."""
-        return f"{self.base}/{self.name}"
+        return f"{self.base}/{self.name[self.cut:]}"
 
 
 def find(folder: str, globs: Sequence[str], apart: str = "") -> list[Found]:
-    """The files that the globs match, by name; hidden ones are left out, as a shell does, and the folder `apart`."""
-    found = [each for glob in globs for each in _match(folder, *_split(glob), apart)]
+    """The files that the globs match, by name; hidden ones are left out, as a shell does, and the folder `apart`.
+
+    `package:NAME/…` are files of an installed package, `hub:NAME@REVISION//…` those of the hub's cache.
+    """
+    found = [each for glob in globs for each in _anywhere(folder, glob, apart)]
     if len(globs) > 1:
         found = list({each.name: each for each in found}.values())
     return sorted(found)
 
 
-def _split(glob: str) -> tuple[str, str]:
-    """`folder//pattern`: the folder of the file that named the pattern, where that is not the spec's own."""
+def selected(folder: str, globs: Sequence[str], paths: Iterable[str], apart: str = "") -> dict[str, str]:
+    """Which of these absolute paths `find` would take if they lay on the disk: name to path."""
+    patterns = [_Pattern.of(folder, glob) for glob in globs]
+    below = apart + "/" if apart else "\0"
+    rest = [path for path in paths if not path.startswith(below)]
+    return {name: path for pattern in patterns for path in rest if (name := pattern.name(path))}
+
+
+def anchored(glob: str) -> str:
+    """A glob as a path from the spec's folder, whichever file named it."""
     anchor, mark, pattern = glob.partition("//")
-    return (anchor, os.path.normpath(pattern)) if mark else ("", os.path.normpath(glob))
+    return os.path.normpath(os.path.join(anchor, pattern) if mark else glob)
 
 
-def _match(folder: str, anchor: str, pattern: str, apart: str) -> list[Found]:
-    base = os.path.normpath(os.path.join(folder, anchor))
-    parts = pattern.split("/")
-    fixed = next((i for i, part in enumerate(parts) if _GLOB.search(part)), len(parts))
-    if fixed == len(parts):
-        path = os.path.join(base, pattern)
-        return [_found(pattern, base, os.stat(path))] if os.path.isfile(path) else []
-    head = "".join(part + "/" for part in parts[:fixed])
-    walk = _Walk(base, _test(parts), apart, [])
-    walk.into(os.path.normpath(os.path.join(base, head)), head, 0 if "**" in parts else len(parts) - fixed)
+def _anywhere(folder: str, glob: str, apart: str) -> list[Found]:
+    scheme, mark, rest = glob.partition(":")
+    if mark and scheme == "package":
+        name, _, pattern = rest.partition("/")
+        return _under(f"package:{name}/", package_folders(name), pattern)
+    if mark and scheme == "hub":
+        place, _, pattern = rest.partition("//")
+        snapshot = hub_snapshot(place)
+        return _under(f"hub/{os.path.basename(snapshot)}/", [snapshot], pattern) if snapshot else []
+    return _match(_Pattern.of(folder, glob), apart)
+
+
+def _under(prefix: str, folders: Sequence[str], pattern: str) -> list[Found]:
+    """What lies in the first of these folders that has any of it, under names that begin with the prefix."""
+    found = (_match(_Pattern.of(folder, pattern), "") for folder in folders)
+    first: list[Found] = next(filter(None, found), [])
+    return [f._replace(name=prefix + f.name, cut=len(prefix)) for f in first if not f.name.startswith(("../", "/"))]
+
+
+def package_folders(name: str) -> list[str]:
+    """Where an installed package lies; nothing of it is imported."""
+    if not name.isidentifier():
+        return []
+    from importlib.machinery import PathFinder  # only a spec that names a package pays for it
+
+    spec = PathFinder.find_spec(name)
+    return list(spec.submodule_search_locations or []) if spec else []
+
+
+def hub_snapshot(place: str) -> str:
+    """The folder of `OWNER/NAME@REVISION` in the hub's cache; empty where it was not downloaded."""
+    name, _, revision = place.rpartition("@")
+    folder = os.path.join(hub_cache(os.environ), "models--" + name.replace("/", "--"))
+    if not _COMMIT.fullmatch(revision):
+        try:
+            with open(os.path.join(folder, "refs", revision), encoding="ascii") as file:
+                revision = file.read().strip()
+        except (OSError, ValueError):
+            return ""
+    path = os.path.join(folder, "snapshots", revision)
+    return path if _COMMIT.fullmatch(revision) and os.path.isdir(path) else ""
+
+
+def hub_cache(environ: Mapping[str, str]) -> str:
+    """The folder that huggingface_hub downloads to, by the same variables."""
+    given = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    home = environ.get("HF_HOME") or os.path.join(environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return os.path.join(os.path.abspath(os.path.expanduser(home)), "hub")
+
+
+class _Pattern(NamedTuple):
+    """A glob taken apart: the folder that names start from, the part without stars, and all of its parts."""
+
+    base: str
+    head: str
+    parts: tuple[str, ...]
+    plain: bool  # no stars at all: one file
+
+    @classmethod
+    def of(cls, folder: str, glob: str) -> _Pattern:
+        """`folder//pattern` names the folder of the file that named the pattern, where that is not the spec's own."""
+        anchor, mark, pattern = glob.partition("//")
+        base = os.path.normpath(os.path.join(folder, anchor if mark else ""))
+        parts = os.path.normpath(pattern if mark else glob).split("/")
+        fixed = next((i for i, part in enumerate(parts) if _GLOB.search(part)), len(parts))
+        return cls(base, "".join(part + "/" for part in parts[:fixed]), tuple(parts), fixed == len(parts))
+
+    @property
+    def start(self) -> str:
+        """The folder to walk."""
+        return os.path.normpath(os.path.join(self.base, self.head))
+
+    @property
+    def deep(self) -> int:
+        """How many folders down the files lie; 0 is all the way."""
+        return 0 if "**" in self.parts else len(self.parts) - self.head.count("/")
+
+    def name(self, path: str) -> str:
+        """The name that a walk would give the file at this path; empty where it would not take it."""
+        if self.plain:
+            return "/".join(self.parts) if path == self.start else ""
+        start = self.start.rstrip("/") + "/"
+        rest = path.removeprefix(start)
+        if not path.startswith(start) or rest.startswith(".") or "/." in rest:
+            return ""
+        name = self.head + rest
+        return name if _test(self.parts)(name) else ""
+
+
+def _match(pattern: _Pattern, apart: str) -> list[Found]:
+    if pattern.plain:
+        path = pattern.start
+        return [_found("/".join(pattern.parts), pattern.base, os.stat(path))] if os.path.isfile(path) else []
+    walk = _Walk(pattern.base, _test(pattern.parts), apart, [])
+    walk.into(pattern.start, pattern.head, pattern.deep)
     return walk.found
 
 
-def _test(parts: Sequence[str]) -> Callable[[str], object]:
+@lru_cache
+def _test(parts: tuple[str, ...]) -> Callable[[str], object]:
     try:
         return re.compile(_regex(parts)).fullmatch
     except re.error:

@@ -13,7 +13,9 @@ from embspec.store.files import keep
 from embspec.store.places import Places
 
 # What spec/ rests on beside its own files.
-BESIDE = ("stages/street.py", "measure/gate.py", "measure/gate_words.py", "measure/metrics.py")
+BESIDE = (
+    "stages/street.py", "stages/limits.py", "measure/gate.py", "measure/gate_words.py", "measure/metrics.py",
+)
 
 
 class Resolved(NamedTuple):

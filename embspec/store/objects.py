@@ -13,6 +13,8 @@ from embspec.store.files import disk, sync_folder, temporary, unique
 
 CHUNK = 1 << 16  # a larger one is mapped and faulted in anew for every small file
 
+EMPTY_TREE = "tree sha256:" + hashlib.sha256(b"").hexdigest()
+
 _DIGEST = re.compile(r"(?:tree )?sha256:[0-9a-f]{64}")
 
 
@@ -159,9 +161,7 @@ class Objects:
     def copy(self, digest: str, target: str) -> None:
         """Bring an object or tree to `target`, verified while it is copied, the old one in place until it is whole."""
         if digest.startswith("tree "):
-            with open(self.path(digest), "rb") as file:
-                rows = entries(file.read())
-            for name, each, _ in rows:
+            for name, each in self._files(digest):
                 self.copy(f"sha256:{each}", os.path.join(target, name))
             return
         with disk(target):
@@ -175,6 +175,32 @@ class Objects:
             except BaseException:
                 os.unlink(fresh)
                 raise
+
+    def lay(self, digest: str, folder: str) -> str:
+        """A tree as a folder to read from, verified; its files are the objects themselves where the disk links."""
+        import shutil  # the no-op lays out nothing and does without its imports
+
+        self.verified(digest)
+        with disk(folder):
+            os.makedirs(folder)
+            for name, each in self._files(digest):
+                source, target = self.path(f"sha256:{each}"), os.path.join(folder, name)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                try:
+                    os.link(source, target)
+                except OSError:
+                    shutil.copyfile(source, target)
+        return folder
+
+    def _files(self, digest: str) -> list[tuple[str, str]]:
+        """Name and sha256 of each file of a tree, none of which lies outside of it."""
+        with open(self.path(digest), "rb") as file:
+            rows = entries(file.read())
+        for name, _, _ in rows:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise fail("corrupt.object", f"the tree {digest} of the store names a file outside of it, `{name}`",
+                           fix=f"delete {self.path(digest)} and run `embspec build`: it is made again")
+        return [(name, each) for name, each, _ in rows]
 
     def _pour(self, digest: str, handle: int) -> str:
         hashed = hashlib.sha256()

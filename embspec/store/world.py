@@ -9,7 +9,7 @@ from typing import Any
 
 import xxhash
 
-from embspec.plan.values import Record
+from embspec.plan.values import Record, Texts
 from embspec.store import records
 from embspec.store.files import keep
 from embspec.store.live import Found, find, tree_pin
@@ -19,6 +19,8 @@ from embspec.store.places import Places
 # A file changed this soon before it was read could change again under the same time stamp.
 _RACY_NS = 100_000_000
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds
+
+CANDIDATE = "candidate"  # beside the last green build, what a red one made
 
 
 class DiskWorld:
@@ -69,14 +71,32 @@ class DiskWorld:
         """The results of a key."""
         return records.load(self.objects.store, key)
 
+    def settled(self, field: str) -> str:
+        """What `auto` means on this machine; asked once in the life of a lock."""
+        from embspec.store import machine
+
+        return machine.settled(field)
+
+    def here(self, packages: Sequence[str], pins: Texts) -> Texts:
+        """The environment that a result made now would record; the no-op asks for none and imports nothing for it."""
+        from embspec.store.environment import environment
+
+        return environment(packages, pins)
+
     def published(self, path: str, digest: str) -> bool:
-        """Whether `out/` holds this artefact, by the stamp that publishing left and the files' stat."""
-        stamp = self.stamps().get(path)
-        here = stat_tree(os.path.join(self.at.out, path))
-        return bool(stamp == {"digest": digest, "files": here})
+        """Whether `out/` holds this artefact, by the stamp that publishing left and the stat of all files beside it."""
+        top = top_of(path)
+        stamp = self.stamps().get(top)
+        if not isinstance(stamp, dict) or not isinstance(stamp.get("members"), dict):
+            return False
+        return bool(stamp["members"].get(path) == digest and stamp.get("files") == self.files(top))
+
+    def files(self, top: str) -> list[list[Any]]:
+        """The files below a path of `out/NAME`."""
+        return stat_tree(os.path.join(self.at.out, top))
 
     def stamps(self) -> dict[str, Any]:
-        """What was published, by path under `out/NAME`."""
+        """What was published, by what is exchanged as one under `out/NAME`."""
         return _load(os.path.join(self.at.state, f"{self.at.name}.out"))
 
     def stamp(self, stamps: dict[str, Any]) -> None:
@@ -128,6 +148,12 @@ def _look(found: Sequence[Found]) -> str:
         block = [f"{f.base}\0{f.name}\0{f.size} {f.mtime} {f.inode} {f.changed}\n" for f in found[at:at + 1000]]
         digest.update(os.fsencode("".join(block)))
     return digest.hexdigest()
+
+
+def top_of(path: str) -> str:
+    """What of `out/NAME` is exchanged as one: its first folder, under candidate/ the second."""
+    parts = path.split("/")
+    return "/".join(parts[:2] if parts[0] == CANDIDATE else parts[:1])
 
 
 def stat_tree(path: str) -> list[list[Any]]:

@@ -36,9 +36,10 @@ gates:
 OURS = [
     "embspec", "embspec.__main__", "embspec.errors",
     "embspec.lock", "embspec.lock.text",
-    "embspec.plan", "embspec.plan.canonical", "embspec.plan.keys", "embspec.plan.nodes", "embspec.plan.plan",
+    "embspec.plan", "embspec.plan.canonical", "embspec.plan.keys", "embspec.plan.nodes", "embspec.plan.pins",
+    "embspec.plan.plan",
     "embspec.plan.protocol", "embspec.plan.values", "embspec.plan.words",
-    "embspec.stages", "embspec.stages.street",
+    "embspec.stages", "embspec.stages.live", "embspec.stages.street",
     "embspec.store", "embspec.store.files", "embspec.store.live", "embspec.store.memo", "embspec.store.objects",
     "embspec.store.opened", "embspec.store.places", "embspec.store.records", "embspec.store.timings",
     "embspec.store.world",

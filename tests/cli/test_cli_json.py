@@ -68,12 +68,12 @@ def test_exit_code_10_where_there_is_work(words: list[str], built: Path) -> None
 
 def test_check(harbour: Path) -> None:
     """Counts of every input, and the fields that a build would refuse."""
-    edit(SPEC, "name: harbour", "name: harbour\nmodel: {base: ./m}")
+    edit(SPEC, "name: harbour", "name: harbour\nprices: {gpu_hour: 2.0}")
     found = one(embspec("check", "--json"))
     assert list(found) == ["exit", "spec", "inputs", "refused"]
     assert found["inputs"]["corpus"]["documents"] == 22
     assert found["inputs"]["pairs.gold"]["queries"] == 26
-    assert found["refused"] == ["model"]
+    assert found["refused"] == ["prices"]
 
 
 def test_explain(built: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.benches import ranked
 
 
 def scores(
-    places: Mapping[str, int | None], system: str = "bm25", metrics: Sequence[str] = ("mrr@10",), **named: str
+    places: Mapping[str, int | None], system: str = "bm25", metrics: Sequence[str] = ("mrr@10",), **named: Any
 ) -> str:
     """The artefact of one system."""
     rows = (ranked(query, rank, system=system, metrics=metrics, **named)[1] for query, rank in places.items())
@@ -103,3 +104,34 @@ def test_a_change_is_plain_values() -> None:
     (change,) = compare(scores(OLD), scores(NEW), resamples=100)
     assert json.loads(json.dumps(change._asdict())) == change._asdict()
     assert Change(*change) == change
+
+
+def test_what_ships_comes_first() -> None:
+    """In each suite a reader finds what serves at the top, the other systems behind it as the newer build has them."""
+    old, new = (
+        "".join(scores(places, system=name, suite=suite, dim=dim, precision=dim and "float32")
+                for suite in ("domain", "ood")
+                for name, dim in (("base", 64), ("bm25", None), ("tuned", 64), ("shipped", 32)))
+        for places in (OLD, NEW)
+    )
+    names = [(c.suite, c.system) for c in compare(old, new, resamples=100)]
+    order = ["shipped", "base", "bm25", "tuned"]
+    assert names == [(suite, system) for suite in ("domain", "ood") for system in order]
+
+
+def test_what_ships_is_compared_in_whatever_form() -> None:
+    """An index of another dim and precision is held against the one before it."""
+    old = scores({"a": 1, "b": 2}, system="shipped", dim=64, precision="float32")
+    new = scores({"a": 1, "b": 1}, system="shipped", dim=32, precision="int8")
+    (change,) = compare(old, new, resamples=100)
+    assert (change.before, change.after, change.dim, change.precision) == (0.75, 1.0, 32, "int8")
+
+
+def test_a_system_is_compared_at_its_best() -> None:
+    """Of many dims and precisions the full one in float32 is compared, one row a metric."""
+    forms = ((64, "float32", 1), (32, "float32", 2), (64, "int8", 3), (64, "binary", 4))
+    old = "".join(scores({"a": place}, system="tuned", dim=dim, precision=kind) for dim, kind, place in forms)
+    new = scores({"a": 5}, system="tuned", dim=128, precision="int8") + scores({"a": 2}, system="tuned", dim=48,
+                                                                              precision="float32")
+    (change,) = compare(old, new, resamples=100)
+    assert (change.before, change.after, change.dim, change.precision) == (1.0, 0.5, 48, "float32")

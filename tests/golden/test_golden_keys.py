@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from embspec.api import RECIPES, Project
+from embspec.api import RECIPES, Order, Project
 from embspec.lock.text import Lock
 from embspec.plan.keys import ingredients, key
 from embspec.plan.plan import locked_ingredients
+from embspec.plan.values import Wish
 from embspec.stages.street import STREET
 from tests.support.mini import SPEC, project
+from tests.support.tiny import tiny_static_files
 
 HERE = Path(__file__).parent
 GIVEN = """embspec: 1
@@ -35,7 +37,15 @@ eval:
   bm25: {tokenizer: char_bigrams, k1: 0.9, b: 0.4}
   statistics: {resamples: 100, cluster: query}
 """
-SPECS = {"mini": SPEC, "given": GIVEN}
+MODEL = SPEC + """model:
+  base: {static: {weights: w.safetensors, tokenizer: t.json}}
+  prompts: {query: "ask: "}
+loss: {matryoshka: {dims: [32, 16]}}
+numerics: {profile: native, threads: 1}
+export: {onnx: {opset: 17}}
+index: {truncate_dim: 16, precision: int8}
+"""
+SPECS = {"mini": SPEC, "given": GIVEN, "model": MODEL}
 
 
 class Built(NamedTuple):
@@ -62,14 +72,15 @@ def published(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
-    """Both projects, built."""
+    """The projects, built as far as bytes are the same on every machine."""
     found = {}
     for name, text in SPECS.items():
         folder = tmp_path_factory.mktemp(name)
         spec = project(folder, text)
         published(spec.parent / "published")
+        tiny_static_files(spec.parent / "w.safetensors", spec.parent / "t.json", dim=32)
         made = Project(str(spec), store=str(folder / "store"), environ={})
-        made.build()
+        made.build(Order(Wish(to="split")) if name == "model" else Order())
         found[name] = Built(made, made.lock.lock)
     return found
 
@@ -95,7 +106,7 @@ FILES = {name: name.removesuffix(".{name}") + ".json" for name in STAGES}
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_keys(built: dict[str, Built], stage: str, request: pytest.FixtureRequest) -> None:
-    """Every named ingredient and the key they hash to, for each stage of two specs."""
+    """Every named ingredient and the key they hash to, for each stage of the specs."""
     found = {}
     for spec, each in built.items():
         steps = {s.node.name: s for s in each.project.plan().steps}
@@ -104,7 +115,8 @@ def test_keys(built: dict[str, Built], stage: str, request: pytest.FixtureReques
             if step.node.stage.follow:
                 found[f"{spec} {name}"] = {"pin": dict(step.pin)}
             else:
-                assert key(step.named) == step.key
+                # Behind a stage that has not run there is no key yet, but all that it will hang on.
+                assert key(step.named) == step.key or not step.key
                 found[f"{spec} {name}"] = {"key": step.key, "ingredients": dict(step.named)}
     held(HERE / "keys" / FILES[stage], found, request)
 
@@ -117,6 +129,8 @@ def test_bytes(built: dict[str, Built], stage: str, request: pytest.FixtureReque
         steps = {s.node.name: s for s in each.project.plan().steps}
         for name in of(each, stage):
             block = each.lock.blocks.get(name)
+            if not steps[name].out:
+                continue  # it computes with floats, or stands on what does
             found[f"{spec} {name}"] = {
                 "recipe": steps[name].recipe,
                 "uses": dict(steps[name].uses),

@@ -12,6 +12,7 @@ from tests.support.toys import STREET
 LIMITS = Limits(
     ("keys.env",),
     {"split.by": ("document",), "pairs.*.form": ("a", "b"), "eval.k": ("1",), "keys.env": ("record",)},
+    {"train": "model"},
     ("recall", "mrr"),
     ("dim", "base"),
 )
@@ -94,3 +95,10 @@ def test_consumed_by_a_stage_or_outside_it() -> None:
     assert consumed(STREET, LIMITS, "pairs.x.trust") and not consumed(STREET, LIMITS, "pairs.x.weight")
     assert not consumed(STREET, LIMITS, "pairs.x.deep.trust") and not consumed(STREET, LIMITS, "pairs")
     assert not consumed(STREET, LIMITS, "splitting") and not consumed(STREET, LIMITS, "seeds")
+
+
+def test_a_section_that_does_nothing_by_itself_is_named() -> None:
+    """What only another section gives a meaning is refused without that, and with it is not."""
+    assert "without `model`" in found("train", "train.rate", train__rate=1)["train"]
+    assert found("train", train__rate=1, model__method="full") == {}
+    assert found("seed") == {}

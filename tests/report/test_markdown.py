@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from embspec.report.markdown import render, table
+from embspec.report.cells import table
+from embspec.report.markdown import render
 
 BARE: dict[str, Any] = {
     "name": None,
@@ -14,6 +15,13 @@ BARE: dict[str, Any] = {
     "description": None,
     "verdict": None,
     "metrics": [],
+    "compared": [],
+    "identifiers": 0,
+    "retention": [],
+    "ships": None,
+    "tried": None,
+    "training": None,
+    "negatives": None,
     "suites": [],
     "split": None,
     "documents": 0,

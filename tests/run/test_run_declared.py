@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from embspec.api import Project
 from embspec.plan.nodes import ITEM
+from embspec.plan.protocol import never
 from embspec.plan.values import Wish
 from embspec.run import stage as module
 from embspec.run.build import Order
-from embspec.run.desk import Declared
-from embspec.stages.street import STREET
+from embspec.run.task import Did, Task
+from embspec.stages.street import NUMERICS, STREET
 from tests.support.mini import SPEC, project
+from tests.support.tiny import tiny_static_files, tiny_transformer
+from tests.support.workers import Shared
 
 # A field or an artefact may matter only under some values of others: what one of these specs reads counts.
 VARIANTS = {
@@ -24,77 +27,102 @@ VARIANTS = {
     .replace("[test, validation]", "[test]")
     .replace("trust: curated,", "trust: curated, roles: [train, validation],"),
     "words": SPEC.replace("eval:\n", "eval:\n  bm25: {tokenizer: words}\n"),
+    "static": SPEC + """model:
+  base: {static: {weights: ./base/weights.safetensors, tokenizer: ./base/tokenizer.json}}
+  method: static
+index: {truncate_dim: {smallest: {metric: ndcg@5, min_retention: 0.9}}}
+""",
+    "hub": SPEC + "model: {base: toys/tiny, revision: main, method: full}\n",
+    "full": SPEC + """model: {base: ./base, method: full, max_seq_length: 32}
+negatives:
+  miners: [{kind: dense, num_negatives: 1}, {kind: bm25, num_negatives: 1}]
+train: {num_train_epochs: 1, per_device_train_batch_size: 4}
+export: {onnx: {}}
+""",
 }
 
 
-class Asked(Declared):
-    """Counts what was asked for by name; walking over all names is not asking for each value."""
+class Asked(NamedTuple):
+    """What one run of a stage was handed, and what it asked for by name."""
 
-    made: dict[tuple[str, str], list[Asked]] = {}
-
-    def __init__(self, values: Any, stage: str, what: str) -> None:
-        super().__init__(values, stage, what)
-        self.made.setdefault((stage, what), []).append(self)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    @property
-    def names(self) -> set[str]:
-        """What was handed over."""
-        return set(self._values)
+    stage: str
+    names: set[str]
+    read: set[str]
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], list[Asked]]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Asked]]:
     """What every stage was handed and read, over all variants, in a first and a second run."""
     folder = tmp_path_factory.mktemp("declared")
+    real, seen = module.perform, dict[str, list[Asked]]()
+
+    def perform(task: Task, live: Any, *rest: Any) -> Did:
+        did = real(task, live, *rest)
+        # The seed and the numerics of a stage that computes with floats are obeyed by the worker.
+        worker = {"seed", *(f"pin.{name}" for name in NUMERICS)} if task.profile else set()
+        seen.setdefault("parameter", []).append(Asked(task.stage, set(task.params) - worker, set(did.params) - worker))
+        needs = {*task.needs, *(["live"] if live else [])}
+        seen.setdefault("artefact", []).append(Asked(task.stage, needs, set(did.needs)))
+        return did
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Declared", Asked)
-        patch.setattr(Asked, "made", {})
+        patch.setattr(module, "perform", perform)
+        patch.setattr("embspec.run.build.Workers", Shared)
         for name, text in VARIANTS.items():
             spec = project(folder / name, text)
+            if name == "static":
+                base = spec.parent / "base"
+                tiny_static_files(base / "weights.safetensors", base / "tokenizer.json", dim=128)
+            if name == "full":
+                tiny_transformer(spec.parent / "base")
+            if name == "hub":
+                tiny_transformer(downloaded(folder / "hub", patch))
             for again in (frozenset[str](), frozenset({"split"})):  # the second run is handed the pins of the first
                 Project(str(spec), store=str(folder / "store" / name)).build(Order(Wish(refresh=again)))
-        return Asked.made
+    return seen
 
 
-def of(asked: dict[tuple[str, str], list[Asked]], stage: str, what: str) -> list[Asked]:
+def downloaded(cache: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Where a base lies that was downloaded from the hub."""
+    patch.setenv("HF_HUB_CACHE", str(cache))
+    base, revision = cache / "models--toys--tiny", "0123456789abcdef0123456789abcdef01234567"
+    (base / "refs").mkdir(parents=True)
+    (base / "refs" / "main").write_text(revision, encoding="utf-8")
+    (base / "snapshots" / revision).mkdir(parents=True)
+    return base / "snapshots" / revision
+
+
+def of(asked: dict[str, list[Asked]], stage: str, what: str) -> list[Asked]:
     """Of a stage, or of all that stand for its items."""
     head = stage.split(ITEM)[0]
-    return [
-        one
-        for (name, kind), each in asked.items()
-        if kind == what
-        for one in each
-        if name == stage or (ITEM in stage and name.startswith(head))
-    ]
+    return [one for one in asked[what] if one.stage == stage or (ITEM in stage and one.stage.startswith(head))]
 
 
 WORKING = [s for s in STREET if not s.follow]
 
 
 @pytest.mark.parametrize("stage", [s.name for s in WORKING])
-def test_every_declared_parameter_is_read(asked: dict[tuple[str, str], list[Asked]], stage: str) -> None:
-    """What no stage reads would make it run for nothing. A gate is its own name."""
+def test_every_declared_parameter_is_read(asked: dict[str, list[Asked]], stage: str) -> None:
+    """What no stage reads would make it run for nothing. A gate is its own name; by some pins files are found."""
     each = of(asked, stage, "parameter")
-    handed, read = (set().union(*(getattr(one, which) for one in each)) for which in ("names", "read"))
-    unread = {name for name in handed - read if not name.startswith("gates.")}
+    handed, read = (set[str]().union(*(getattr(one, which) for one in each)) for which in ("names", "read"))
+    named = {f"pin.{pin}" for s in STREET if s.name == stage and s.sticky is not never for pin in s.pins}
+    unread = {name for name in handed - read - named if not name.startswith("gates.")}
     assert each and unread == set()
 
 
 @pytest.mark.parametrize("stage", [s.name for s in WORKING])
-def test_every_declared_artefact_is_opened(asked: dict[tuple[str, str], list[Asked]], stage: str) -> None:
+def test_every_declared_artefact_is_opened(asked: dict[str, list[Asked]], stage: str) -> None:
     """What no stage opens would make it run when those bytes move."""
     each = of(asked, stage, "artefact")
-    handed, read = (set().union(*(getattr(one, which) for one in each)) for which in ("names", "read"))
+    handed, read = (set[str]().union(*(getattr(one, which) for one in each)) for which in ("names", "read"))
     assert handed - read == set()
 
 
 @pytest.mark.parametrize("stage", WORKING, ids=lambda s: s.name)
-def test_nothing_undeclared_is_asked_for(asked: dict[tuple[str, str], list[Asked]], stage: Any) -> None:
+def test_nothing_undeclared_is_asked_for(asked: dict[str, list[Asked]], stage: Any) -> None:
     """Asking for a field that was not declared would always find it unset."""
-    sections = [p.replace(f".{ITEM}", "").replace("*", "") for p in stage.params]
+    sections = [p.replace(f".{ITEM}", "").replace("*", "").rstrip("=") for p in stage.params]
     for one in of(asked, stage.name, "parameter"):
         for name in one.read - one.names:
             assert any(name == s or name.startswith(s.rstrip(".") + ".") for s in sections), name
@@ -109,7 +137,7 @@ def optional(stage: Any) -> set[str]:
     return set(stage.needs({"eval.bm25.tokenizer": "auto"}, everything))
 
 
-def test_every_stage_was_seen(asked: dict[tuple[str, str], list[Asked]]) -> None:
+def test_every_stage_was_seen(asked: dict[str, list[Asked]]) -> None:
     """A new stage needs a variant that runs it."""
     for stage in WORKING:
         assert of(asked, stage.name, "parameter"), stage.name

@@ -14,9 +14,9 @@ from embspec.api import Project
 from embspec.errors import EmbspecError
 from embspec.plan.canonical import plain
 from embspec.run.desk import Declared
-from embspec.run.environment import env_id, environment
 from embspec.stages.street import STREET
 from embspec.store import timings
+from embspec.store.environment import env_id, environment, listing
 from embspec.store.places import places
 
 
@@ -32,17 +32,17 @@ def test_a_declared_mapping_remembers_what_was_read() -> None:
 
 def test_the_environment_lists_what_a_stage_uses() -> None:
     """Interpreter, platform and the named packages; the whole of what they import stands behind the digest."""
-    block, listing = environment(("numpy", "xxhash"))
+    block = environment(("numpy", "xxhash"), {})
     assert plain(block["embspec"]) == embspec.__version__ and block["numpy"] == metadata.version("numpy")
     assert list(block) == ["embspec", "python", "platform", "numpy", "xxhash"]
-    rows = listing.decode().splitlines()
+    rows = listing(("numpy", "xxhash")).decode().splitlines()
     assert rows == sorted(rows) and f"numpy=={metadata.version('numpy')}" in rows
     assert not any(re.match(r"(pytest|hypothesis)==", row) for row in rows)
 
 
 def test_an_environment_is_named_by_its_content() -> None:
     """Two branches never collide; the same one is the same everywhere."""
-    one, _ = environment(("xxhash",))
+    one = environment(("xxhash",), {})
     assert env_id(one) == env_id(dict(one)) != env_id({**one, "python": "3.99"})
     assert re.fullmatch(r"env-[0-9a-f]{8}", env_id(one))
 
@@ -50,7 +50,10 @@ def test_an_environment_is_named_by_its_content() -> None:
 def test_every_stage_names_packages_that_are_there() -> None:
     """A stage whose env block could not be written would fail after its work."""
     for stage in STREET:
-        environment(stage.packages)
+        listed = stage.packages
+        for method in ("full", "static"):
+            values = {"model.method": method, "pairs.gold.path": "gold.jsonl", "export.onnx.opset": 17}
+            environment(listed(values) if callable(listed) else listed, {})
 
 
 def test_a_check_reads_every_input_and_keeps_nothing(spec: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-from embspec import Project
+from embspec.plan.words import gates as gates_of
 from embspec.retrieval.bm25 import BM25
 from embspec.retrieval.tokenize import TOKENIZERS
+from tests.specs.conftest import Handbook
 
 SPECS = Path(__file__).parents[2] / "specs"
 WORD = re.compile(r"\w+(?:[-'’.,]\w+)*")
@@ -155,14 +155,35 @@ def test_questions_speak_a_persons_words(documents: dict[str, str]) -> None:
     assert sum(bool(spelt.search(q.text)) for q in gold) <= len(gold) / 4
 
 
-def test_a_copy_of_the_specs_alone_builds(tmp_path: Path) -> None:
-    """Copied anywhere, the spec builds green; test gets at least 150 questions on at least 100 documents."""
-    shutil.copytree(SPECS, tmp_path / "specs", ignore=shutil.ignore_patterns("*.lock"))
-    project = Project(str(tmp_path / "specs" / "handbook.yaml"))
-    outcome = project.build()
-    stat = {name: int(text) for name, text in outcome.lock.blocks["split"].stat.items()}
+def test_it_is_large_enough_to_judge_by(handbook: Handbook) -> None:
+    """The split leaves what an interval, a training and a choice need."""
+    stat = {name: int(text) for name, text in handbook.outcome.lock.blocks["split"].stat.items()}
     assert stat["test.queries"] >= 150 and stat["test.documents"] >= 100
     assert stat["train.queries"] >= 1200 and stat["validation.queries"] >= 50
     assert stat["test.leaking"] == 0
-    assert project.lock.verdict == "green"
-    assert (tmp_path / "out" / "handbook" / "report" / "report.md").is_file()
+
+
+def test_the_tuned_model_is_better_by_more_than_luck(handbook: Handbook) -> None:
+    """What ships, and the tuned model alone, gain over the base with their lower limit; BM25 alone is below."""
+    gates = {row["gate"]: row for row in gates_of(handbook.outcome.plan, handbook.outcome.lock.blocks)}
+    assert handbook.project.lock.verdict == "green"
+    for gate in ("recall@10 >= base + 0.03 @95", "recall@10 of tuned >= base + 0.03 @95"):
+        assert gates[gate]["verdict"] == "pass" and gates[gate]["n"] >= 150 and gates[gate]["low"] >= 0.03
+    metrics = handbook.project.lock.metrics
+    assert metrics["recall@10 bm25"] < metrics["recall@10 tuned"] < metrics["recall@10 tuned+bm25"]
+
+
+def test_all_of_it_is_published(handbook: Handbook) -> None:
+    """Model, card, ONNX, index and report lie under out/, and the folders are what the lock names."""
+    out = handbook.folder / "out" / "handbook"
+    for path in ("model/modules.json", "model/README.md", "model/onnx/model.onnx", "model/onnx/model_quantized.onnx",
+                 "index/manifest.json", "index/retrieval.json", "report/report.md", "report/report.json"):
+        assert (out / path).is_file(), path
+    assert handbook.project.verify(str(out / "model")).kind == "model"
+    assert handbook.project.verify(str(out / "index")).kind == "index"
+
+
+def test_a_question_finds_its_document(handbook: Handbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search of the demo: the tuned model has the answer first, the base has not."""
+    found = handbook.project.search("how long is a torch watched after welding", 3)
+    assert found["tuned"][0]["id"] == "handbook/safety/vellum-welding.md" != found["base"][0]["id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob as system
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embspec.errors import EmbspecError
-from embspec.store.live import LiveTree, find, tree_pin
+from embspec.store.live import LiveTree, find, hub_cache, selected, tree_pin
 from embspec.store.objects import listing
 
 FILES = [
@@ -257,3 +258,120 @@ def test_copies_hold_what_was_read(tmp_path: Path) -> None:
             file.read(size)
     tree.consumed()
     assert sorted(Path(c).read_text() for c in tree.copies()) == ["a", "b"]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that must not be imported."""
+    folder = tmp_path / "site" / "some_model"
+    grow(folder, ["model/a.bin", "model/b.txt", "c.bin"])
+    (folder / "__init__.py").write_text("raise AssertionError('imported')")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    return folder
+
+
+def test_files_of_an_installed_package(package: Path, tmp_path: Path) -> None:
+    """Found without importing it, under names that say nothing of where it was installed."""
+    assert names(tmp_path, "package:some_model/model/*.bin") == ["package:some_model/model/a.bin"]
+    assert names(tmp_path, "package:some_model/c.bin") == ["package:some_model/c.bin"]
+    (found,) = find(str(tmp_path), ["package:some_model/c.bin"])
+    assert found.path == str(package / "c.bin")
+    tree = LiveTree([found])
+    with tree.open("package:some_model/c.bin") as file:
+        assert file.read() == b"c.bin"
+    assert os.path.abspath(tree.shown("package:some_model/c.bin")) == str(package / "c.bin")
+    assert tree.consumed()[0][0] == "package:some_model/c.bin"
+
+
+@pytest.mark.parametrize("glob", [
+    "package:none_such/*", "package:some_model.model/a.bin", "package:../some_model/c.bin",
+    "package:some_model/../*.py", "package:os/path.py", "package:some_model", "package:",
+])
+def test_a_package_has_no_other_files(package: Path, tmp_path: Path, glob: str) -> None:
+    """One that is not there, a name that is none, a way out of its folder, a module that is no package: nothing."""
+    (package.parent / "beside.py").write_text("")
+    assert names(tmp_path, glob) == []
+
+
+def test_a_package_in_several_folders(package: Path, tmp_path: Path) -> None:
+    """One without an `__init__.py` may lie in several places: the first that has the files is it."""
+    grow(tmp_path / "site" / "spread", ["other.txt"])
+    grow(tmp_path / "site2" / "spread", ["m/a.bin"])
+    sys.path.insert(0, str(tmp_path / "site2"))
+    try:
+        (found,) = find(str(tmp_path), ["package:spread/m/*"])
+    finally:
+        sys.path.remove(str(tmp_path / "site2"))
+    assert found.path == str(tmp_path / "site2" / "spread" / "m" / "a.bin")
+
+
+COMMIT = "0123456789" * 4
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub cache with one model, its files links to blobs."""
+    folder = tmp_path / "hub" / "models--acme--tiny"
+    grow(folder / "blobs", ["one", "two"])
+    (folder / "snapshots" / COMMIT / "1_x").mkdir(parents=True)
+    os.symlink("../../blobs/one", folder / "snapshots" / COMMIT / "a.json")
+    os.symlink("../../../blobs/two", folder / "snapshots" / COMMIT / "1_x" / "b.json")
+    grow(folder / "refs", ["main", "refs/pr/1"])
+    for name in ("main", "refs/pr/1"):
+        (folder / "refs" / name).write_text(COMMIT + "\n")
+    (folder / "refs" / "gone").write_text("f" * 40)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.mark.parametrize("revision", ["main", "refs/pr/1", COMMIT])
+def test_files_of_the_hubs_cache(cache: Path, tmp_path: Path, revision: str) -> None:
+    """By branch or commit, under the commit's name alone."""
+    found = find(str(tmp_path), [f"hub:acme/tiny@{revision}//*.json", f"hub:acme/tiny@{revision}//1_x/*.json"])
+    assert [f.name for f in found] == [f"hub/{COMMIT}/1_x/b.json", f"hub/{COMMIT}/a.json"]
+    assert [Path(f.path).read_text() for f in found] == ["two", "one"]
+
+
+@pytest.mark.parametrize("place", ["acme/tiny@v2", "acme/tiny@gone", "acme/other@main", f"acme/tiny@{'0' * 40}",
+                                   "acme/tiny@../../../tiny", "acme/tiny"])
+def test_what_was_not_downloaded_is_not_there(cache: Path, tmp_path: Path, place: str) -> None:
+    """Another revision, a branch whose commit was removed, another model: no files, and no error here."""
+    assert names(tmp_path, f"hub:{place}//*.json") == []
+
+
+@pytest.mark.parametrize(("environ", "expected"), [
+    ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b"}, "/a"),
+    ({"HUGGINGFACE_HUB_CACHE": "/a"}, "/a"),
+    ({"HF_HOME": "/b"}, "/b/hub"),
+    ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
+    ({}, "~/.cache/huggingface/hub"),
+])
+def test_where_the_hubs_cache_lies(environ: dict[str, str], expected: str) -> None:
+    """By the variables of huggingface_hub, in its order."""
+    assert hub_cache(environ) == os.path.expanduser(expected)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4))
+@settings(max_examples=150)
+def test_globs_choose_the_same_files_of_a_revision(tree: Path, parts: list[str]) -> None:
+    """Of a list of paths those are taken that a walk finds, under the same names."""
+    paths = [str(tree / name) for name in FILES]
+    for folder, glob in ((tree, "/".join(parts)), (tree / "other", "../docs//" + "/".join(parts))):
+        found = {f.name: os.path.normpath(f.path) for f in find(str(folder), [glob])}
+        assert selected(str(folder), [glob], paths) == found
+
+
+def test_a_folder_set_apart_is_chosen_from_neither(tree: Path) -> None:
+    """What builds write is no input, in a revision as on the disk."""
+    paths, apart = [str(tree / name) for name in FILES], str(tree / "docs")
+    found = [f.name for f in find(str(tree), ["**/*.md"], apart)]
+    assert found == ["a.md", "docs.md/i.md", "other/docs/h.md"]
+    assert sorted(selected(str(tree), ["**/*.md"], paths, apart)) == found
+
+
+def test_paths_outside_are_chosen_too(tree: Path) -> None:
+    """As `find` does: with dots, anchored, and files that are named without a star."""
+    paths = [str(tree / name) for name in FILES]
+    for folder, globs in ((tree / "docs", ["../*.md", "../docs/c.md"]), (tree / "other", ["../docs//deep/*.md"]),
+                          (tree, ["a.md", "docs/x[[]1].md", str(tree / "docs" / "d?.md")])):
+        assert sorted(selected(str(folder), globs, paths)) == names(folder, *globs)

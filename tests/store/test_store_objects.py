@@ -234,3 +234,54 @@ def test_bytes_are_verified_once_before_they_are_believed(store: Objects, tmp_pa
         assert caught.value.problems[0].code == "corrupt.object" and path in caught.value.problems[0].fix
         assert fresh.verified(tree)
         Path(path).write_bytes(before)
+
+
+def grown(store: Objects, files: dict[str, str]) -> str:
+    """A stored folder; its digest."""
+    with store.scratch() as folder:
+        for name, text in files.items():
+            path = Path(folder, "t", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        Path(folder, "t").mkdir(exist_ok=True)
+        return digest_of(store.adopt(os.path.join(folder, "t")))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_tree_is_laid_out_to_be_read(
+    store: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """A folder of the same files; where the disk links, no byte of it is written again."""
+    digest, empty = grown(store, {"a": "1", "b/c": "2"}), grown(store, {})
+    if not links:
+        def refuse(*args: Any, **rest: Any) -> None:
+            raise OSError(1, "no links here")
+
+        monkeypatch.setattr(module.os, "link", refuse)
+    folder = Path(Objects(store.store).lay(digest, str(tmp_path / "needs" / "0")))
+    assert {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()} == {
+        "a": "1", "b/c": "2"}
+    assert os.path.samefile(folder / "a", store.path(sha(b"1"))) is links
+    assert list(Path(Objects(store.store).lay(empty, str(tmp_path / "none"))).iterdir()) == []
+
+
+def test_a_tree_is_verified_before_it_is_laid_out(store: Objects, tmp_path: Path) -> None:
+    """Exit 50: no stage reads bytes that are not what their name says."""
+    digest = grown(store, {"a": "1"})
+    os.chmod(store.path(sha(b"1")), 0o644)
+    Path(store.path(sha(b"1"))).write_bytes(b"2")
+    with pytest.raises(EmbspecError) as caught:
+        Objects(store.store).lay(digest, str(tmp_path / "needs"))
+    assert caught.value.exit == 50 and not (tmp_path / "needs").exists()
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/a", "b/../../a"])
+def test_a_tree_names_no_file_outside_of_it(store: Objects, tmp_path: Path, name: str) -> None:
+    """A listing that somebody made by hand writes nothing beside the folder, laid out or copied."""
+    file = store.put(b"1")
+    digest = "tree " + digest_of(store.put(f"{file.split(':')[1].split(' ')[0]} 1 {name}\n".encode()))
+    for attempt in (store.lay, store.copy):
+        with pytest.raises(EmbspecError) as caught:
+            attempt(digest, str(tmp_path / "x" / "y"))
+        assert caught.value.problems[0].code == "corrupt.object"
+    assert [p.name for p in tmp_path.rglob("*") if p.name in ("a", "etc")] == []

@@ -13,7 +13,7 @@ from embspec.store import records
 from embspec.store.live import find, tree_pin
 from embspec.store.objects import file_digest, listing
 from embspec.store.places import Places, places
-from embspec.store.world import DiskWorld, stat_tree
+from embspec.store.world import DiskWorld, stat_tree, top_of
 
 HOUR = 3_600_000_000_000
 
@@ -151,30 +151,55 @@ def test_one_look_a_command(at: Places) -> None:
     assert world.live(["docs/*"]) == "consumed"
 
 
+PAGE = "report/report.md"
+
+
 def test_what_is_published_is_known_by_stamp_and_stat(at: Places) -> None:
-    """An edited, touched or removed file of `out/` is brought again."""
+    """An edited, touched or removed file of `out/` is brought again, and so is the folder that it lies in."""
     world = DiskWorld(at, str(Path(at.root, "store")), False)
-    path = Path(at.out, "report", "report.md")
-    assert not world.published("report/report.md", "sha256:a 1")
+    path = Path(at.out, PAGE)
+    assert not world.published(PAGE, "sha256:a 1")
     path.parent.mkdir(parents=True)
     path.write_text("x")
-    world.stamp({"report/report.md": {"digest": "sha256:a 1", "files": stat_tree(str(path))}})
-    assert world.published("report/report.md", "sha256:a 1")
-    assert not world.published("report/report.md", "sha256:b 1") and not world.published("report/other", "sha256:a 1")
+    members = {PAGE: "sha256:a 1", "report/report.json": "sha256:c 1"}
+    world.stamp({"report": {"members": members, "files": stat_tree(str(path.parent))}})
+    assert world.published(PAGE, "sha256:a 1") and world.published("report/report.json", "sha256:c 1")
+    assert not world.published(PAGE, "sha256:b 1") and not world.published("report/other", "sha256:a 1")
     path.write_text("y!")
-    assert not world.published("report/report.md", "sha256:a 1")
+    assert not world.published(PAGE, "sha256:a 1")
     path.unlink()
-    assert not world.published("report/report.md", "sha256:a 1")
-    world.stamp({"model": {"digest": "tree sha256:a 1", "files": stat_tree(str(path.parent))}})
+    assert not world.published(PAGE, "sha256:a 1")
+    world.stamp({"model": {"members": {"model": "tree sha256:a 1"}, "files": stat_tree(str(path.parent))}})
     assert stat_tree(str(path.parent)) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"report/report.md": 1}', '{"report/report.md": {}}'])
+@pytest.mark.parametrize(("path", "top"), [
+    ("model", "model"), ("model/onnx", "model"), ("model/a/b", "model"), ("candidate/model", "candidate/model"),
+    ("candidate/model/README.md", "candidate/model"), ("report/report.md", "report"),
+])
+def test_what_lies_in_one_folder_is_exchanged_as_one(path: str, top: str) -> None:
+    """A candidate is a folder of its own beside the last green build."""
+    assert top_of(path) == top
+
+
+@pytest.mark.parametrize("text", [
+    "", "{", "[]", '{"report": 1}', '{"report": {}}', '{"report": {"members": 1}}', '{"report/report.md": {}}',
+])
 def test_broken_stamps_are_no_stamps(at: Places, text: str) -> None:
     """Nothing is taken for published."""
     os.makedirs(at.state)
     Path(at.state, "x.out").write_text(text)
-    assert not DiskWorld(at, "store", False).published("report/report.md", "sha256:a 1")
+    assert not DiskWorld(at, "store", False).published(PAGE, "sha256:a 1")
+
+
+def test_what_auto_means_and_what_a_result_would_record(at: Places) -> None:
+    """The world knows this machine: numerics for the lock, and the environment of a result made now."""
+    world = DiskWorld(at, "store", False)
+    profile, threads = (world.settled(f"numerics.{name}") for name in ("profile", "threads"))
+    assert profile in ("avx2", "native") and 1 <= int(threads) <= 8
+    here = world.here(("xxhash",), {"numerics.profile": profile, "numerics.threads": threads})
+    assert list(here) == ["embspec", "python", "platform", "xxhash", "device", "math"]
+    assert here["math"] == f"{profile} threads-{threads}"
 
 
 def test_the_files_that_moved_since_a_pin(at: Places) -> None:

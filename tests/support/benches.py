@@ -13,11 +13,12 @@ import xxhash
 
 from embspec.measure.metrics import score
 from embspec.plan.protocol import Made
+from embspec.stages.card.make import make as make_card
 from embspec.stages.evaluate.make import make as make_evaluate
 from embspec.stages.gates.make import make as make_gates
 from embspec.stages.lexical.make import make as make_lexical
 from embspec.stages.report.make import make as make_report
-from tests.support.trees import run
+from tests.support.desk import Desk
 
 Row = dict[str, Any]
 
@@ -103,7 +104,10 @@ class Bench:
 
     def make(self, stage: str, asked: Mapping[str, Any]) -> Made:
         """Run a stage on what is there; its artefacts join the rest."""
-        made, out = run(MAKES[stage], self.folder / stage, asked, self.needs)
+        out = self.folder / stage / "out"
+        out.mkdir(parents=True, exist_ok=True)
+        desk = Desk(self.folder / stage / "scratch", {role: f"sha256:{role}" for role in self.needs})
+        made = MAKES[stage](asked, self.needs, out, desk)
         self.needs |= {f"{stage}/{path.name}": path for path in out.iterdir()}
         return made
 
@@ -121,6 +125,7 @@ MAKES: Mapping[str, Callable[..., Made]] = {
     "evaluate": make_evaluate,
     "gates": make_gates,
     "report": make_report,
+    "card": make_card,
 }
 
 
@@ -169,13 +174,15 @@ def ranked(
     slices: Sequence[str] = (),
     metrics: Sequence[str] = ("mrr@10",),
     depth: int = 100,
+    dim: int | None = None,
+    precision: str | None = None,
 ) -> tuple[Row, Row]:
     """The run and the scores of a question with one right document at a rank, or nowhere."""
     names = {
         "suite": suite,
         "system": system,
-        "dim": None,
-        "precision": None,
+        "dim": dim,
+        "precision": precision,
         "query": query,
         "cluster": cluster or f"document of {query}",
         "slices": list(slices),

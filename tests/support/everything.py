@@ -8,6 +8,13 @@ version: 1.0.0
 description: a base
 seed: 42
 risk: standard
+model:
+  base: ./base
+  revision: auto
+  trust_remote_code: false
+  max_seq_length: 64
+  similarity_fn_name: cosine
+  prompts: {query: "q: ", document: "d: "}
 corpus:
   path: docs/*.jsonl
   fields: {id: a, text: b, title: c, document: d}
@@ -27,14 +34,47 @@ split:
   validation: 0.3
   freeze: true
   min_queries: {test: 5, validation: 5}
+negatives:
+  miners:
+    - {kind: dense, model: base, num_negatives: 4, window: {range_min: 0, range_max: 100}, sampling_strategy: top}
+    - {kind: bm25, num_negatives: 2, window: {range_min: 0, range_max: 50}}
+  guard: {relative_margin: 0.05, absolute_margin: null, max_score: null, cross_encoder: null, exclude: [positives]}
+  on_shortage: keep
+  rounds: 1
+loss:
+  name: CachedMultipleNegativesRankingLoss
+  scale: 20.0
+  mini_batch_size: auto
+  directions: [query_to_doc]
+  hardness_mode: null
+  matryoshka: {dims: [32, 16], weights: [1, 1], n_dims_per_step: -1}
+  regularize: {merge_with_base: 0.7}
+train:
+  num_train_epochs: 1
+  per_device_train_batch_size: 128
+  learning_rate: auto
+  warmup_steps: 0.1
+  lr_scheduler_type: linear
+  weight_decay: 0.0
+  batch_sampler: no_duplicates
+  precision: fp32
+  early_stopping: {patience: 3, metric: ndcg@10}
+  load_best_model_at_end: true
+  evals_per_epoch: auto
+numerics: {profile: auto, threads: auto, device: auto}
 eval:
   metrics: [recall@10, ndcg@10]
+  dims: [32]
+  precisions: [float32]
+  fusion: {method: auto}
   suites: {domain: {split: test}}
-  systems: [bm25]
+  systems: [base, bm25, tuned]
   bm25: {tokenizer: words, k1: 1.2, b: 0.75}
   statistics: {test: paired_bootstrap, resamples: 1000, cluster: document}
 gates:
-  - recall@10 of bm25 >= 0.5
+  - recall@10 >= base + 0.05 @95
+export: {onnx: {opset: 17, int8: {per_channel: true}}, golden_vectors: 32}
+index: {truncate_dim: 16, precision: float32}
 keys: {env: record}
 """
 

@@ -144,7 +144,7 @@ def usual(work: Work) -> Did:
     step = work.step
     texts = {**step.node.params, **work.needs, **work.files}
     told = "|".join(f"{name}={''.join(text.split())}" for name, text in texts.items())
-    out = {a: f"{step.node.name}/{a} recipe {step.recipe}: {told}" for a in step.node.stage.makes}
+    out = {a: f"{step.node.name}/{a} recipe {step.recipe}: {told}" for a in step.node.makes}
     pins = {p: step.pin.get(p) or f"{p}-1" for p in step.node.stage.pins}
     return Did(out, pins, {"verdict": "green"} if step.node.stage.judges else {})
 
@@ -164,6 +164,8 @@ class Toys:
         self.work: dict[str, Callable[[Work], Did]] = {}
         self.asked: list[str] = []
         self.seen: dict[str, dict[str, str]] = {}
+        self.machine = {"numerics.profile": "avx2", "numerics.threads": "2"}
+        self.environment = {"torch": "2.13.0"}
 
     def read(self, globs: Sequence[str]) -> dict[str, str]:
         """The live files that match: a name, or everything under a folder."""
@@ -195,6 +197,14 @@ class Toys:
         then, now = ({n: _sha(t) for n, t in found.items()} for found in (self.seen.get(pin, {}), self.read(globs)))
         names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
         return [(n, then.get(n), now.get(n)) for n in names] if pin in self.seen else []
+
+    def settled(self, field: str) -> str:
+        """What `auto` means here."""
+        return self.machine[field]
+
+    def here(self, packages: Sequence[str], pins: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment of a result made now."""
+        return self.environment
 
     def published(self, path: str, digest: str) -> bool:
         """Whether `out/` holds it."""
@@ -236,12 +246,15 @@ class Toys:
         globs = node.stage.live(node.typed) if node.stage.live else ()
         did = self.work.get(node.name, usual)(Work(step, needs, self.read(globs) if globs else {}))
         pins = {"tree": self.live(globs)} if globs else {}
+        pins |= {field: step.pin[field] for field in node.settles}
         pins |= {p: scalar(did.pins[p]) for p in node.stage.pins}
-        out = {a: self.keep(did.out[a]) for a in node.stage.makes}
+        out = {a: self.keep(did.out[a]) for a in node.makes}
         named = {k: v for k, v in step.named.items() if not k.startswith("pin ")} | {
             f"pin {p}": t for p, t in pins.items()
         }
-        record = Record(named, step.recipe, step.uses, pins, out, {n: scalar(v) for n, v in did.stat.items()}, {})
+        stat = {n: scalar(v) for n, v in did.stat.items()}
+        env = {**self.environment, "packages": "sha256:all"} if node.settles else {}
+        record = Record(named, step.recipe, step.uses, pins, out, stat, env)
         others = [r for r in self.acts.get(key(named), []) if r.out != out]
         self.acts[key(named)] = [*others, record]
         return record

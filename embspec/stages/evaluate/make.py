@@ -2,62 +2,97 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from embspec.measure.metrics import DEEP, gains, score, split_name
 from embspec.plan.protocol import Desk, Made, Params, Progress
-from embspec.stages.snapshot import Lexical, lexical, rows
+from embspec.stages.evaluate.models import Asked, Models
+from embspec.stages.evaluate.rank import Question, Ranker
+from embspec.stages.evaluate.stat import summary, told_twice
+from embspec.stages.evaluate.systems import (
+    ROLES,
+    SHIPPED,
+    SYSTEMS,
+    TUNED,
+    WORDS,
+    Choice,
+    Form,
+    asked,
+    forms,
+    precisions,
+)
+from embspec.stages.snapshot import lexical, rows
 
 Row = Mapping[str, Any]
 EVERY = 100  # queries between two words of progress
 SLICES = ("leaking", "grown")  # marks of a test query that make a slice
+CHOICE = "choose/choice.json"
+KEPT = ("suite", "system", "dim", "precision", "query", "cluster", "slices")
 
 
 class Bench(NamedTuple):
     """What every query is measured with."""
 
-    words: Lexical
+    ranker: Ranker
     same: Mapping[str, str]  # document -> the first of its exact duplicates
     metrics: Sequence[str]
-    depth: int
-
-
-def _bm25(query: Row, judged: Mapping[str, float], bench: Bench) -> list[str]:
-    return bench.words.rank(query["query"], judged, bench.depth)
-
-
-SYSTEMS: Mapping[str, Callable[[Row, Mapping[str, float], Bench], list[str]]] = {
-    "bm25": _bm25,
-}
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `runs` (what was ranked, with grades) and `scores` (each query, each metric)."""
     suites = {path.split(".")[2]: params[path] for path in params if path.startswith("eval.suites.")}
-    queries = {part: list(rows(needs[f"split/{part}.jsonl"])) for part in sorted(set(suites.values()))}
-    bench = _bench(params, needs, [query["query"] for part in queries.values() for query in part])
+    questions = _questions(needs, suites.values())
+    bench = _bench(params, needs, [question for part in questions.values() for question in part], desk)
+    ranker = bench.ranker
+    means: dict[tuple[str, str, Form], Mapping[str, float]] = {}
     stat: dict[str, Any] = {}
     with open(out / "runs", "w", encoding="utf-8") as runs, open(out / "scores", "w", encoding="utf-8") as scores:
         for suite, part in sorted(suites.items()):
-            for system in params["eval.systems"]:
-                scored = []
-                for query in _told(queries[part], f"{suite}: {system}", desk):
-                    run = _run(suite, system, query, bench)
-                    _write(runs, run)
-                    scored.append(_score(run, bench.metrics))
-                    _write(scores, scored[-1])
-                stat |= _stat(suite, system, scored, bench.metrics)
-    return Made(stat=stat, counts={"rows": sum(n for name, n in stat.items() if name.startswith("queries "))})
+            for system, forms in ranker.forms.items():
+                for form in forms:
+                    measured = _measured(suite, system, form, questions[part], bench, desk)
+                    means[suite, system, form] = _written(measured, runs, scores, bench.metrics)
+                stat |= summary(suite, system, means[suite, system, forms[0]], len(questions[part]))
+    count = sum(len(questions[suites[suite]]) for suite, _, _ in means)
+    if ranker.models is None:
+        return Made(stat=stat, counts={"rows": count})
+    if told_twice(ranker.choice, ranker.forms[TUNED][0]):
+        stat = {where: text for where, text in stat.items() if where.split(" ")[0] != SHIPPED}
+    return Made(stat=stat, counts={"rows": count, "encoded": ranker.models.encoded})
 
 
-def _bench(params: Params, needs: Mapping[str, Any], questions: Iterable[str]) -> Bench:
+def _questions(needs: Mapping[str, Any], parts: Iterable[str]) -> Mapping[str, Sequence[Question]]:
+    """The queries of each part of the split, numbered through."""
+    found: dict[str, list[Question]] = {}
+    at = 0
+    for part in sorted(set(parts)):
+        for row in rows(needs[f"split/{part}.jsonl"]):
+            found.setdefault(part, []).append(Question(row, at, {p["id"]: p["grade"] for p in row["positives"]}))
+            at += 1
+        found.setdefault(part, [])
+    return found
+
+
+def _bench(params: Params, needs: Mapping[str, Any], questions: Sequence[Question], desk: Desk) -> Bench:
     tokenizer = json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"]
-    words = lexical(needs["snapshot/documents.jsonl"], tokenizer, params, questions)
+    words = lexical(needs["snapshot/documents.jsonl"], tokenizer, params, [q.row["query"] for q in questions])
     same = _classes(needs["snapshot/manifest"]) if params["corpus.dedup.exact"] else {}
     depth = max([DEEP, *(split_name(metric)[1] or 0 for metric in params["eval.metrics"])])
-    return Bench(words, same, params["eval.metrics"], depth)
+    choice: Choice | None = json.loads(needs[CHOICE].read_bytes()) if CHOICE in needs else None
+    names = asked(params, choice)
+    if choice is None:
+        plain = dict.fromkeys(names, (WORDS,))
+        return Bench(Ranker(words, plain, depth, None, {}), same, params["eval.metrics"])
+    texts = Asked([q.row["query"] for q in questions], [words.skipped(q.row["query"], q.judged) for q in questions])
+    models = Models(needs, desk, texts, max(depth, choice["depth"]))
+    dims = models.dims(params)
+    found = {name: forms(name, dims, precisions(params), choice) for name in names}
+    for role in ROLES:
+        if wanted := [form for name in names if SYSTEMS[name].vectors == role for form in found[name]]:
+            models.rank(role, wanted)
+    return Bench(Ranker(words, found, depth, models, choice), same, params["eval.metrics"])
 
 
 def _classes(manifest: Path) -> dict[str, str]:
@@ -73,35 +108,33 @@ def _classes(manifest: Path) -> dict[str, str]:
     return same
 
 
-def _told(queries: Sequence[Row], text: str, desk: Desk) -> Iterator[Row]:
-    for number, query in enumerate(queries):
+def _measured(
+    suite: str, system: str, form: Form, questions: Sequence[Question], bench: Bench, desk: Desk
+) -> Iterator[Row]:
+    """One ranking a query, with the grade at each rank and the grades that could be found."""
+    for number, question in enumerate(questions):
         if number % EVERY == 0:
-            desk.tell(Progress(text, number, len(queries)))
-        yield query
+            desk.tell(Progress(f"{suite}: {system}", number, len(questions)))
+        row = question.row
+        ids = bench.ranker.ids(system, form, question)
+        found, ideal = gains(ids, question.judged, bench.same)
+        slices = [name for name in SLICES if row.get(name)]
+        slices += ["disjoint"] if row.get("leaking") is False else []
+        yield {"suite": suite, "system": system, "dim": form[0], "precision": form[1], "query": row["id"],
+               "cluster": row["cluster"], "slices": slices, "ids": ids, "gains": found, "ideal": ideal}
 
 
-def _run(suite: str, system: str, query: Row, bench: Bench) -> Row:
-    """One ranking, with the grade at each rank and the grades that could be found."""
-    judged = {p["id"]: p["grade"] for p in query["positives"]}
-    ids = SYSTEMS[system](query, judged, bench)
-    found, ideal = gains(ids, judged, bench.same)
-    slices = [name for name in SLICES if query.get(name)]
-    slices += ["disjoint"] if query.get("leaking") is False else []
-    return {"suite": suite, "system": system, "dim": None, "precision": None, "query": query["id"],
-            "cluster": query["cluster"], "slices": slices, "ids": ids, "gains": found, "ideal": ideal}
-
-
-def _score(run: Row, metrics: Sequence[str]) -> Row:
-    kept = {k: run[k] for k in ("suite", "system", "dim", "precision", "query", "cluster", "slices")}
-    return {**kept, "scores": {m: score(m, run["gains"], run["ideal"]) for m in metrics}}
+def _written(measured: Iterable[Row], runs: IO[str], scores: IO[str], metrics: Sequence[str]) -> Mapping[str, float]:
+    """Write each run and its scores; the mean of each metric, none without queries."""
+    columns: dict[str, list[float]] = {metric: [] for metric in metrics}
+    for run in measured:
+        found = {metric: score(metric, run["gains"], run["ideal"]) for metric in metrics}
+        _write(runs, run)
+        _write(scores, {**{name: run[name] for name in KEPT}, "scores": found})
+        for metric, value in found.items():
+            columns[metric].append(value)
+    return {metric: sum(values) / len(values) for metric, values in columns.items() if values}
 
 
 def _write(file: IO[str], row: Row) -> None:
     file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-
-def _stat(suite: str, system: str, scored: Sequence[Row], metrics: Sequence[str]) -> dict[str, Any]:
-    """Means for the lock; without queries there is none."""
-    where = system if suite == "domain" else f"{system} on {suite}"
-    means = {f"{m} {where}": round(sum(row["scores"][m] for row in scored) / len(scored), 4) for m in metrics if scored}
-    return {f"queries {where}": len(scored), **means}

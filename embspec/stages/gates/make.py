@@ -2,29 +2,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embspec.measure.forms import Form, grouped
 from embspec.measure.gate import Gate, line, parse_line
 from embspec.measure.judge import Scores, Verdict, judge, judge_slices, not_computed, standing
 from embspec.measure.metrics import DEEP, score, split_name
 from embspec.measure.stats import cluster_numbers
 from embspec.plan.protocol import Desk, Made, Params, Progress
+from embspec.stages.gates.sides import Missing, Sides, sides
 from embspec.stages.snapshot import rows
 
-SUITE = "domain"
 ANY = "any"  # the slice of a gate that holds of each of them
+CHOICE = "choose/choice.json"  # what ships, where there is a model
 
-Rows = Sequence[Mapping[str, Any]]
-Grouped = Mapping[tuple[str, str], Rows]
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+Grouped = Mapping[Form, Rows]
 
 
 class Bench(NamedTuple):
-    """What gates are judged on, by suite and system, and how."""
+    """What gates are judged on, by what was measured, and how."""
 
     scores: Grouped
     runs: Grouped
+    choice: Mapping[str, Any] | None
     cluster: str
     resamples: int
     seed: int
@@ -34,10 +38,11 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     """Write `verdict.json`: each gate with its interval, and whether the build is green."""
     gates = [parse_line(path.removeprefix("gates.")) for path in params if path.startswith("gates.")]
     scores, runs = needs["evaluate/scores"], needs["evaluate/runs"]
-    measured = _grouped(scores)
+    measured = grouped(rows(scores))
     bench = Bench(
         measured,
-        _grouped(runs) if _unlisted(gates, measured) else {},
+        grouped(_lean(runs)) if _unlisted(gates, measured) else {},
+        json.loads(needs[CHOICE].read_bytes()) if CHOICE in needs else None,
         params["eval.statistics.cluster"],
         params["eval.statistics.resamples"],
         params["seed"],
@@ -53,12 +58,9 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     return Made(stat=stat, counts={"rows": len(verdicts)})
 
 
-def _grouped(path: Path) -> Grouped:
-    """Rows by suite and system, in the order of query ids, so that two systems stand side by side."""
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows(path):
-        found.setdefault((row["suite"], row["system"]), []).append(row)
-    return {key: sorted(some, key=lambda row: str(row["query"])) for key, some in found.items()}
+def _lean(path: Path) -> Iterator[Row]:
+    """Runs without the ids of documents, which are most of them and nothing to a metric."""
+    return ({name: value for name, value in row.items() if name != "ids"} for row in rows(path))
 
 
 def _unlisted(gates: Sequence[Gate], measured: Grouped) -> bool:
@@ -67,46 +69,45 @@ def _unlisted(gates: Sequence[Gate], measured: Grouped) -> bool:
 
 
 def _judge(gate: Gate, bench: Bench) -> Verdict:
-    suite, system = gate.suite or SUITE, gate.system
-    if system is None:
-        return not_computed(gate, "the gate names no system, and nothing ships without a model")
-    problem = _lacks(suite, [system, gate.ref] if gate.ref else [system], gate, bench)
-    if problem:
-        return not_computed(gate, problem)
-    queries = bench.scores[suite, system]
-    values = _values(suite, system, gate, bench)
-    against = _values(suite, gate.ref, gate, bench) if gate.ref else None
+    try:
+        found = sides(gate, bench.scores, bench.choice)
+        _check(gate, found, bench)
+    except Missing as missing:
+        return not_computed(gate, str(missing))
+    queries = bench.scores[found.system]
+    values = _values(found.system, gate, bench)
+    against = _values(found.ref, gate, bench) if found.ref else None
     if gate.slice is None:
         whole = _cut(range(len(queries)), queries, values, against, bench)
-        return judge(gate, whole, resamples=bench.resamples, seed=bench.seed)
+        return judge(gate, whole, resamples=bench.resamples, seed=bench.seed, note=found.note)
     slices = {
         name: _cut(members, queries, values, against, bench)
         for name, members in _slices(queries).items()
         if gate.slice in (ANY, name)
     }
-    return judge_slices(gate, slices, resamples=bench.resamples, seed=bench.seed)
+    return judge_slices(gate, slices, resamples=bench.resamples, seed=bench.seed, note=found.note)
 
 
-def _lacks(suite: str, systems: Sequence[str], gate: Gate, bench: Bench) -> str:
-    """Why these systems cannot be judged, or nothing."""
+def _check(gate: Gate, found: Sides, bench: Bench) -> None:
+    """Raise where the two sides cannot be judged by this metric."""
     k = split_name(gate.metric)[1]
+    forms = [found.system, found.ref] if found.ref else [found.system]
     asked = []
-    for system in systems:
-        measured = bench.scores.get((suite, system))
-        if measured is None:
-            return f"{system} was not measured on {suite}"
+    for form in forms:
+        measured = bench.scores[form]
         if gate.metric not in measured[0]["scores"] and k is not None and k > DEEP:
-            return f"{gate.metric} was not measured, and rankings are kept {DEEP} deep"
+            raise Missing(f"{gate.metric} was not measured, and rankings are kept {DEEP} deep")
         asked.append([row["query"] for row in measured])
-    return "" if asked[0] == asked[-1] else f"{' and '.join(systems)} were measured on different queries"
+    if asked[0] != asked[-1]:
+        raise Missing(f"{' and '.join(map(str, forms))} were measured on different queries")
 
 
-def _values(suite: str, system: str, gate: Gate, bench: Bench) -> list[float]:
+def _values(form: Form, gate: Gate, bench: Bench) -> list[float]:
     """One score for each query: as it was measured, else from what was ranked."""
-    measured = bench.scores[suite, system]
+    measured = bench.scores[form]
     if gate.metric in measured[0]["scores"]:
         return [row["scores"][gate.metric] for row in measured]
-    return [score(gate.metric, row["gains"], row["ideal"]) for row in bench.runs[suite, system]]
+    return [score(gate.metric, row["gains"], row["ideal"]) for row in bench.runs[form]]
 
 
 def _slices(queries: Rows) -> dict[str, list[int]]:

@@ -2,36 +2,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from embspec.measure.stats import Interval, cluster_numbers, mean_intervals, too_narrow
+from embspec.measure.forms import SUITE, Form, Row, grouped
+from embspec.measure.stats import too_narrow
+from embspec.measure.table import How, differences, means, retention, spans
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.report.markdown import render
-from embspec.stages.report.hardest import hardest
+from embspec.stages.report.hardest import Ranked, hardest, ranked, system
+from embspec.stages.report.tuning import identifiers, negatives, training
 from embspec.stages.snapshot import rows
 
-Row = Mapping[str, Any]
-WORDS = "bm25"  # the system that tells how hard the questions are
-WEAK = 0.8  # where it ranks so many right at once, nothing is left for a model to show
+WEAK = 0.8  # where BM25 ranks so many right at once, nothing is left for a model to show
+CUT = ("tuned", "tuned+bm25")  # the systems whose smaller forms may ship
+
+Measured = Mapping[Form, Sequence[Row]]
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `report.json` and, from it alone, `report.md`."""
     desk.tell(Progress("writing the report"))
-    scores, runs = (_rows(needs, f"evaluate/{name}") for name in ("scores", "runs"))
+    how = How(params["eval.statistics.cluster"], params["eval.statistics.resamples"], params["seed"])
+    measured = grouped(_rows(needs, "evaluate/scores"))
+    tests = list(_rows(needs, "split/test.jsonl"))
+    choice = _json(needs, "choose/choice.json")
+    kept = ranked(_rows(needs, "evaluate/runs"), [row["id"] for row in tests], system(choice))
+    named = identifiers(tests)
     report = {
         "name": params["name"],
         "version": params["version"],
         "description": params["description"],
         "verdict": _json(needs, "gates/verdict.json"),
-        "metrics": _metrics(params, scores),
-        "suites": _suites(params, runs),
+        "metrics": means(measured, how),
+        "compared": _compared(measured, named, how),
+        "identifiers": len(named),
+        "retention": [row for suite in _suite_names(measured) for name in CUT
+                      for row in retention(measured, suite, name, how)],
+        "ships": choice,
+        "tried": _json(needs, "choose/tried.json"),
+        "training": training(needs["train/trace"]) if "train/trace" in needs else None,
+        "negatives": negatives(needs["negatives/ledger.jsonl"]) if "negatives/ledger.jsonl" in needs else None,
+        "suites": _suites(measured, kept, how),
         "split": _split(_json(needs, "split/leaks.json")),
         "documents": _lines(needs["snapshot/manifest"]),
         "tokenizer": _tokenizer(needs),
-        "hardest": hardest(scores, runs, _rows(needs, "split/test.jsonl"), params["eval.metrics"]),
+        "hardest": hardest(kept.worst, measured, tests, params["eval.metrics"]),
     }
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     (out / "report.json").write_text(text, encoding="utf-8")
@@ -53,40 +70,32 @@ def _tokenizer(needs: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**found, **tried} if found and tried else None
 
 
-def _rows(needs: Mapping[str, Any], role: str) -> list[Row]:
-    return list(rows(needs[role])) if role in needs else []
+def _rows(needs: Mapping[str, Any], role: str) -> Iterator[Row]:
+    return rows(needs[role]) if role in needs else iter(())
 
 
-def _metrics(params: Params, scores: Sequence[Row]) -> list[dict[str, Any]]:
-    """One row for each system and metric: in each suite the whole of every system first, then the slices."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in scores:
-        for name in [None, *row["slices"]]:
-            groups.setdefault((row["suite"], row["system"], row["dim"], row["precision"], name), []).append(row)
-    # The sort is stable: systems stay in the order of the spec.
-    ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][4] or ""))
-    found = []
-    for key, members in ordered:
-        names = dict(zip(("suite", "system", "dim", "precision", "slice"), key, strict=True))
-        metrics = list(members[0]["scores"])
-        spans = _spans(params, members, [[row["scores"][metric] for row in members] for metric in metrics])
-        found += [
-            {**names, "metric": metric, **span, "n": len(members)} for metric, span in zip(metrics, spans, strict=True)
-        ]
-    return found
+def _suite_names(measured: Measured) -> list[str]:
+    return list(dict.fromkeys(form.suite for form in measured))
 
 
-def _suites(params: Params, runs: Sequence[Row]) -> list[dict[str, Any]]:
+def _compared(measured: Measured, named: set[str], how: How) -> list[dict[str, Any]]:
+    """Paired differences of each suite, then of the test questions that name identifiers."""
+    whole = [{"slice": None, **row} for suite in _suite_names(measured) for row in differences(measured, suite, how)]
+    some = {form: [row for row in rows if row["query"] in named] for form, rows in measured.items()
+            if form.suite == SUITE}
+    few = [{"slice": "identifiers", **row} for row in differences(some, SUITE, how)] if any(some.values()) else []
+    return [*whole, *few]
+
+
+def _suites(measured: Measured, kept: Ranked, how: How) -> list[dict[str, Any]]:
     """What each suite can show at all: how many questions about how many documents, how hard for plain words."""
-    groups: dict[str, dict[str, list[Row]]] = {}
-    for row in runs:
-        groups.setdefault(row["suite"], {}).setdefault(row["system"], []).append(row)
     found = []
-    for suite, systems in sorted(groups.items()):
-        members = next(iter(systems.values()))
-        clusters = len({_cluster(params, row) for row in members})
-        hits = [float(row["gains"][:1] > [0]) for row in systems.get(WORDS, [])]
-        first = _spans(params, systems[WORDS], [hits])[0] if hits else None
+    for suite in sorted(_suite_names(measured)):
+        members = next(rows for form, rows in measured.items() if form.suite == suite)
+        clusters = len(set(how.labels(members)))
+        words = kept.firsts.get(suite, [])
+        hits = [float(row["found"]) for row in words]
+        first = spans([hits], words, how)[0] if hits else None
         found.append({
             "suite": suite,
             "queries": len(members),
@@ -96,22 +105,6 @@ def _suites(params: Params, runs: Sequence[Row]) -> list[dict[str, Any]]:
             "weak": sum(hits) > WEAK * len(hits),
         })
     return found
-
-
-def _spans(params: Params, members: Sequence[Row], columns: Sequence[Sequence[float]]) -> list[dict[str, float | None]]:
-    """The mean of each column with its interval, which one cluster alone cannot give."""
-    clusters = cluster_numbers([_cluster(params, row) for row in members])
-    spans = mean_intervals(columns, clusters, resamples=params["eval.statistics.resamples"], seed=params["seed"])
-    lone = len(set(clusters.tolist())) < 2
-    return [_span(span, lone) for span in spans]
-
-
-def _span(span: Interval, lone: bool) -> dict[str, float | None]:
-    return {"value": span.value, "low": None if lone else span.low, "high": None if lone else span.high}
-
-
-def _cluster(params: Params, row: Row) -> str:
-    return str(row["cluster" if params["eval.statistics.cluster"] == "document" else "query"])
 
 
 def _split(found: dict[str, Any] | None) -> dict[str, Any] | None:

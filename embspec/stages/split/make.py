@@ -62,7 +62,9 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     problems += _too_few(queries, placed, wish)
     if problems:
         raise EmbspecError(*problems)
-    _write(out, queries, documents, placed, _marks(tests, wish, kept, found), wish.seed)
+    _write(out, queries, documents, placed, _marks(tests, wish, kept, found))
+    positives = {one for at in placed.at("validation") for one in queries[at].positives}
+    write.write_pool(out / "pool.jsonl", positives, documents, needs["snapshot/documents.jsonl"], wish.seed)
     stat = _stat(queries, placed, documents, len(kept.grown), len(leaks.leaking(found)))
     leaks.write(out / "leaks.json", found, queries, len(tests), stat)
     return Made(
@@ -182,12 +184,10 @@ def _marks(tests: Sequence[int], wish: Wish, kept: frozen.Frozen, found: leaks.L
 
 
 def _write(
-    out: Path, queries: Sequence[Query], documents: Documents, placed: Placed, marks: write.Marks, seed: int
+    out: Path, queries: Sequence[Query], documents: Documents, placed: Placed, marks: write.Marks
 ) -> None:
     for part in PARTS:
         write.write_part(out / f"{part}.jsonl", placed.at(part), queries, documents, marks)
-    positives = {one for at in placed.at("validation") for one in queries[at].positives}
-    write.write_pool(out / "pool.jsonl", positives, documents, seed)
 
 
 def _stat(

@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from embspec.errors import EmbspecError, Problem, Where
+from embspec.stages.snapshot import normalise
 
 PARTS = ("test", "validation", "train")  # a component that is joined by others moves only to the left
 TRUST = ("gold", "curated", "synthetic", "implicit")  # the most trusted first
@@ -45,11 +45,6 @@ class Documents(NamedTuple):
     ids: list[str]
     owner: dict[str, str]  # positive -> its parent document, or itself
     texts: dict[str, str]
-
-
-def normalise(text: str) -> str:
-    """The form in which two questions are the same one."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import xxhash
 
-from embspec.stages.split.rows import Documents, Query, cluster
+from embspec.stages.split.rows import Documents, Query, cluster, lines
 
 POOL = 5000  # snapshot texts that checkpoints may rank, beside the positives
 
@@ -36,17 +36,23 @@ def write_part(
             file.write(_line(row))
 
 
-def write_pool(path: Path, positives: set[str], documents: Documents, seed: int) -> None:
-    """Positives of validation, then other snapshot documents, each in hash order."""
+def write_pool(path: Path, positives: set[str], documents: Documents, snapshot: Path, seed: int) -> None:
+    """Positives of validation, then other snapshot documents, each in hash order and with its text."""
 
     def order(names: Iterable[str]) -> Iterable[tuple[int, str]]:
         return ((xxhash.xxh3_64_intdigest(f"{seed}\0pool\0{name}".encode()), name) for name in names)
 
     others = heapq.nsmallest(POOL, order(name for name in documents.ids if name not in positives))
-    with path.open("wb") as file:
-        for positive, some in ((True, sorted(order(positives))), (False, others)):
-            for _, name in some:
-                file.write(_line({"id": name, "positive": positive}))
+    pool = [*sorted(order(positives)), *others]
+    wanted = {name for _, name in pool}
+    # The texts are not kept: where their rows start is known after a second pass, and each is read when it is its turn.
+    starts = {row["id"]: offset for offset, row in lines(snapshot) if row["id"] in wanted}
+    with path.open("wb") as file, snapshot.open("rb") as texts:
+        for _, name in pool:
+            texts.seek(starts[name])
+            row = json.loads(texts.readline())
+            own = {"id": name, "positive": name in positives, "title": row["title"] or "", "text": row["text"]}
+            file.write(_line(own))
 
 
 def _names(members: Sequence[Query]) -> list[str]:

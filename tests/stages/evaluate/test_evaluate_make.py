@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from embspec.errors import EmbspecError
 from embspec.plan.protocol import Made
 from tests.support.benches import Bench, params, question, slow_ranking, slow_scores
 
@@ -62,7 +63,7 @@ def test_rows_name_all_that_a_later_stage_needs(tmp_path: Path) -> None:
     assert bench.rows("evaluate/runs") == [{**names, "ids": ["a"], "gains": [2], "ideal": [2, 1]}]
     (scored,) = bench.rows("evaluate/scores")
     assert scored == {**names, "scores": {"recall@5": 0.5, "mrr@10": 1.0, "ndcg@10": pytest.approx(0.826235, abs=1e-6)}}
-    assert made.stat == {"queries bm25": 1, "recall@5 bm25": 0.5, "mrr@10 bm25": 1.0, "ndcg@10 bm25": 0.8262}
+    assert made.stat == {"bm25": "recall@5 0.5 mrr@10 1.0 ndcg@10 0.8262 n=1"}
     assert made.counts == {"rows": 1}
 
 
@@ -152,28 +153,26 @@ def test_suites_are_told_apart(tmp_path: Path) -> None:
     bench.split("validation", [question("q2", "boat", "a")])
     made = evaluated(bench, eval__metrics=["mrr@10"], **{"eval.suites.early.split": "validation"})
     assert [(row["suite"], row["query"]) for row in bench.rows("evaluate/runs")] == [("domain", "q1"), ("early", "q2")]
-    assert made.stat == {
-        "queries bm25": 1,
-        "mrr@10 bm25": 1.0,
-        "queries bm25 on early": 1,
-        "mrr@10 bm25 on early": 0.0,
-    }
+    assert made.stat == {"bm25": "mrr@10 1.0 n=1", "bm25 on early": "mrr@10 0.0 n=1"}
 
 
 def test_no_questions_are_counted_not_averaged(tmp_path: Path) -> None:
     """An empty test part gives no figure, and says so with a count of 0."""
     bench = Bench(tmp_path, {"a": "kelp"})
     bench.split("test", [])
-    assert evaluated(bench).stat == {"queries bm25": 0}
+    assert evaluated(bench).stat == {"bm25": "n=0"}
     assert bench.needs["evaluate/runs"].read_bytes() == b""
 
 
-def test_nothing_is_measured_under_another_name(tmp_path: Path) -> None:
-    """A system that this version cannot run fails; it never gets the figures of another."""
+@pytest.mark.parametrize(("system", "code"), [("tuned", "spec.conflict"), ("tuned+rerank", "spec.not-built")])
+def test_nothing_is_measured_under_another_name(tmp_path: Path, system: str, code: str) -> None:
+    """A system that cannot be run is an error that names the field; it never gets the figures of another."""
     bench = Bench(tmp_path, {"a": "kelp"})
     bench.split("test", [question("q1", "kelp", "a")])
-    with pytest.raises(KeyError, match="tuned"):
-        evaluated(bench, eval__systems=["tuned"])
+    with pytest.raises(EmbspecError) as caught:
+        evaluated(bench, eval__systems=[system])
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.field) == (code, "eval.systems") and system in problem.text
 
 
 def test_questions_without_known_words_score_nothing(tmp_path: Path) -> None:

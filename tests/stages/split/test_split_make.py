@@ -166,6 +166,15 @@ def test_pool_of_more_documents_keeps_its_order() -> None:
     assert [one["id"] for one in more if not one["id"].startswith("new")] == few
 
 
+def test_pool_rows_carry_what_a_checkpoint_encodes() -> None:
+    """Each row of the pool has the title and the text of its own document, also where letters take several bytes."""
+    documents: dict[str, str | tuple[str, str]] = {f"ä{n}": f"größe {prose(f'd{n}')}" for n in range(30)}
+    world = World(documents, {"only": ("gold", ALL, [row(f"q{n}", f"ä{n}") for n in range(20)])})
+    pool = run(world).rows("pool")
+    assert {one["id"]: one["text"] for one in pool} == documents
+    assert all(list(one) == ["id", "positive", "title", "text"] and one["title"] == "" for one in pool)
+
+
 def test_ids_of_two_sources_never_meet() -> None:
     """Where two sources bring one id to a part, the source is written before it."""
     world = World(
@@ -325,6 +334,8 @@ def test_bytes_are_pinned() -> None:
     )
     assert result.ids("validation") == {"2"}
     assert [one["id"] for one in result.rows("pool")] == ["b", "a", "c"]
+    first = b'{"id":"b","positive":true,"title":"","text":"bw0 bw1 '
+    assert result.files["pool.jsonl"].startswith(first)
     assert result.made.pins == {
         "threshold.test": 0.49494691800746415,
         "threshold.validation": 0.806487946104883,

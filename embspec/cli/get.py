@@ -1,0 +1,30 @@
+"""embspec get"""
+from __future__ import annotations
+
+import click
+
+from embspec.api import GETTABLE
+from embspec.cli.common import Asked, lock_options, put, say
+from embspec.errors import OK
+
+
+@click.command("get")
+@lock_options
+@click.option("-o", "--out", "folder", default="", metavar="DIR", help="Where to; by default NAME-WHAT[-REV] here.")
+@click.option("--what", type=click.Choice(GETTABLE), default=GETTABLE[0], show_default=True)
+def command(asked: Asked, folder: str, what: str) -> None:
+    """Bring a past or present model, ONNX, index or report into a folder; the work tree is not touched.
+
+    REV is a git revision or a lock file; without it the lock of the work tree is taken.
+
+    Example: embspec get v1.2 specs/handbook.yaml --what index -o old-index
+    """
+    revision = next(iter(asked.words(1, "a revision and a spec")), "")
+    of = asked.project()
+    got = of.get(what, revision, folder)
+    if asked.json:
+        put({"exit": OK, "spec": of.at.shown(of.at.spec), **got._asdict()})
+        return
+    said = f"{got.files} files, {got.bytes} bytes" if got.fresh else "it lay there already, with the same bytes"
+    click.echo(got.folder)
+    say(f"{of.at.name}: {what}" + (f" of {revision}" if revision else "") + f" in {got.folder} ({said})", asked.quiet)

@@ -1,0 +1,1 @@
+"""What serves, chosen on validation."""

@@ -1,0 +1,1 @@
+"""Other forms of the model: ONNX, golden vectors, the ranges of its numbers."""

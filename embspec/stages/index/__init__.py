@@ -1,0 +1,1 @@
+"""The vectors that serve, of the live corpus."""

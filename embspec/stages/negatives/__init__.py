@@ -1,0 +1,1 @@
+"""negatives: documents that look right and are wrong, for each training query."""

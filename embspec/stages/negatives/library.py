@@ -1,0 +1,130 @@
+"""The snapshot with its texts on disk: memory holds ids, places and digests."""
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import IO, Any, overload
+
+import xxhash
+
+from embspec.retrieval.duplicates import near_groups
+from embspec.stages.snapshot import Document, normalise, passage
+
+
+class Library:
+    """Documents by their position in the file; a text is read when it is asked for."""
+
+    def __init__(self, file: IO[bytes], questions: Collection[str]) -> None:
+        self._file = file
+        self.ids: list[str] = []
+        self.echoes: dict[str, list[int]] = {}  # a question -> documents that only repeat it
+        self._places, self._digests = array("q"), array("Q")
+        self._parents: dict[int, str] = {}
+        longest = max(map(len, questions), default=0)
+        offset = 0
+        for line in self._file:
+            row = json.loads(line)
+            at = len(self.ids)
+            self.ids.append(row["id"])
+            self._places.append(offset)
+            self._digests.append(xxhash.xxh3_64_intdigest(_passage(row).encode("utf-8", "surrogatepass")))
+            if row.get("document"):
+                self._parents[at] = row["document"]
+            # Much longer than every question is no question: the rest need not be normalised.
+            if len(row["text"]) <= 2 * longest and (plain := normalise(row["text"])) in questions:
+                self.echoes.setdefault(plain, []).append(at)
+            offset += len(line)
+        self.at: Mapping[str, int] = {id: at for at, id in enumerate(self.ids)}
+        # Draws go by this order, so that the order of lines in the file decides nothing.
+        self.ordered: Sequence[int] = sorted(range(len(self.ids)), key=self.ids.__getitem__)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def owner(self, at: int) -> str:
+        """The document that a chunk belongs to, or the document itself."""
+        return self._parents.get(at) or self.ids[at]
+
+    def digest(self, at: int) -> int:
+        """A number for what the model reads of a document: equal for copies."""
+        return self._digests[at]
+
+    def text(self, at: int) -> str:
+        """The text without its title."""
+        return str(self._row(at)["text"])
+
+    def passage(self, at: int) -> str:
+        """What the model reads of a document."""
+        return _passage(self._row(at))
+
+    def passages(self) -> Iterator[str]:
+        """What the model reads of every document, one at a time."""
+        self._file.seek(0)
+        for line in self._file:
+            yield _passage(json.loads(line))
+
+    def copies(self, wanted: Collection[int]) -> dict[int, list[int]]:
+        """For each document asked for, all that the model could not tell from it, itself included."""
+        groups: dict[int, list[int]] = {self._digests[at]: [] for at in wanted}
+        for at, digest in enumerate(self._digests):
+            if digest in groups:
+                groups[digest].append(at)
+        return {at: groups[self._digests[at]] for at in wanted}
+
+    def families(self, owners: Collection[str]) -> Iterator[int]:
+        """Every document that belongs to one of these."""
+        return (at for at in range(len(self.ids)) if self.owner(at) in owners)
+
+    def _row(self, at: int) -> Mapping[str, Any]:
+        self._file.seek(self._places[at])
+        row: Mapping[str, Any] = json.loads(self._file.readline())
+        return row
+
+
+class Alike:
+    """Which of some documents are near-duplicates of which."""
+
+    def __init__(self, library: Library, some: Collection[int], threshold: float) -> None:
+        chosen = sorted(some)
+        found = near_groups(_Texts(library, chosen), threshold) if chosen else None
+        self._members: dict[int, list[int]] = {}
+        self._head: dict[int, int] = {}
+        self._linked: dict[int, list[int]] = {}
+        for copies in found.copies if found else ():
+            head = chosen[copies[0]]
+            self._members[head] = [chosen[one] for one in copies]
+            self._head.update(dict.fromkeys(self._members[head], head))
+        for one, other, _ in found.links if found else ():
+            self._linked.setdefault(chosen[one], []).append(chosen[other])
+            self._linked.setdefault(chosen[other], []).append(chosen[one])
+
+    def to(self, at: int) -> Iterator[int]:
+        """The near-duplicates of a document, itself among them."""
+        if at in self._head:
+            head = self._head[at]
+            for group in (head, *self._linked.get(head, ())):
+                yield from self._members[group]
+
+
+class _Texts(Sequence[str]):
+    """Texts read from disk one at a time, however often."""
+
+    def __init__(self, library: Library, chosen: Sequence[int]) -> None:
+        self._library, self._chosen = library, chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        if isinstance(at, slice):
+            return _Texts(self._library, self._chosen[at])
+        return self._library.text(self._chosen[at])
+
+
+def _passage(row: Mapping[str, Any]) -> str:
+    return passage(Document(row["id"], row["title"] or "", row["text"]))

@@ -1,0 +1,69 @@
+"""How questions are ranked over a snapshot by vectors, as an index would."""
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embspec.retrieval import knn, quantize
+from embspec.stages.encoder import Encoder
+from embspec.stages.snapshot import documents, passage
+
+Vectors = NDArray[np.float32]
+
+
+class Served(NamedTuple):
+    """In which form vectors serve; the ends of the columns belong to this dimension and are needed for int8 alone."""
+
+    dim: int
+    precision: str = "float32"
+    ranges: quantize.Ranges | None = None
+
+
+class Dense(NamedTuple):
+    """A snapshot as one model sees it: the raw vectors of its documents, at full dimension."""
+
+    ids: Sequence[str]
+    vectors: Vectors
+    similarity: str
+
+    def rank(
+        self, queries: Vectors, depth: int, skip: Sequence[Collection[str]], form: Served
+    ) -> list[list[tuple[str, float]]]:
+        """The best documents of each query with their scores, from raw vectors of queries.
+
+        `skip` are the documents that a query does not get: `Lexical.skipped` for those that only repeat it. Documents
+        are cut and made small as the index has them, queries are cut and stay float32.
+        """
+        asked = knn.cut(queries, form.dim, self.similarity)
+        return knn.top_of(asked, self._chunks(form), self.ids, depth, skip)
+
+    def _chunks(self, form: Served) -> Iterator[Vectors]:
+        for start in range(0, len(self.vectors), knn.DOCUMENTS):
+            kept = knn.cut(self.vectors[start : start + knn.DOCUMENTS], form.dim, self.similarity)
+            yield quantize.served(kept, form.precision, form.ranges)
+
+
+def dense(path: Path, encoder: Encoder) -> Dense:
+    """The documents of `documents.jsonl` through a model; the texts stream."""
+    ids: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for document in documents(path):
+            ids.append(document.id)
+            yield passage(document)
+
+    vectors = encoder.documents(texts())
+    return Dense(ids, vectors, encoder.similarity)
+
+
+def served(ranges: Path, dim: int, precision: str) -> Served:
+    """A form with the ends of the columns that `ranges.json` has for its dimension."""
+    if precision != "int8":
+        return Served(dim, precision)
+    ends = json.loads(ranges.read_bytes())["dims"][str(dim)]
+    return Served(dim, precision, (np.asarray(ends["low"], np.float32), np.asarray(ends["high"], np.float32)))

@@ -1,0 +1,1 @@
+"""train: the base becomes the model."""

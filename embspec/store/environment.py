@@ -1,0 +1,86 @@
+"""What a stage is built with: recorded in the lock, not keyed."""
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import metadata
+
+import embspec
+from embspec.errors import EmbspecError, Problem
+from embspec.plan.canonical import scalar, short_hash
+from embspec.store.machine import PROFILE, THREADS, device
+
+MISSING = "missing"  # what is not installed here is like no version of it
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+# What computes: another version of one of these may give other bits to the same row.
+_ENGINES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers")
+
+
+def environment(packages: Sequence[str], pins: Mapping[str, str]) -> Mapping[str, str]:
+    """The lines of an env block, as far as two machines with the same lines are alike."""
+    block = {"embspec": embspec.__version__, "python": platform.python_version(), "platform": _platform()}
+    block |= {name: _version(name) or MISSING for name in packages}
+    if PROFILE in pins:
+        block |= {"device": device(), "math": f"{pins[PROFILE]} threads-{pins[THREADS]}"}
+    return {name: scalar(value) for name, value in block.items()}
+
+
+def listing(packages: Sequence[str]) -> bytes:
+    """All that the packages' imports need, one a line: what the digest in an env block stands for."""
+    closure = {name: version for package in packages for name, version in _closure(package)}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(closure.items())).encode()
+
+
+def env_id(block: Mapping[str, str]) -> str:
+    """The name of an env block: from its content, so that two branches never collide."""
+    return f"env-{short_hash(block)[:8]}"
+
+
+def engine(profile: str) -> Mapping[str, str]:
+    """All that the bits of a computed row hang on beside what the stage says of it."""
+    versions = {f"engine {name}": _version(name) for name in _ENGINES}
+    return {**versions, "engine platform": _platform(), "engine device": device(), "engine profile": profile}
+
+
+def check_packages(packages: Sequence[str]) -> None:
+    """What a stage imports is here; said before its work, and all at once."""
+    missing = [name for name in packages if not _version(name)]
+    if missing:
+        said = [Problem("nowhere.package", f"the package `{name}` is not installed here") for name in missing]
+        raise EmbspecError(*said[:-1], said[-1]._replace(fix="pip install " + " ".join(missing)))
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _platform() -> str:
+    return " ".join([sys.platform, platform.machine(), "-".join(platform.libc_ver())]).rstrip("- ")
+
+
+@cache
+def _closure(package: str) -> tuple[tuple[str, str], ...]:
+    """The package and all that its imports need, without extras."""
+    found: dict[str, str] = {}
+    wanted = [package]
+    while wanted:
+        name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
+        if name in found:
+            continue
+        if not (here := _version(name)):
+            continue  # needed on another platform only
+        found[name] = here
+        for line in metadata.requires(name) or []:
+            match = _NAME.match(line)
+            if match and "extra ==" not in line:
+                wanted.append(match[0])
+    return tuple(sorted(found.items()))

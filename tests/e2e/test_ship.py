@@ -1,0 +1,210 @@
+"""A model from its spec to the index that serves: what is trained, encoded, kept and published, and when."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.harbour import edit, tree
+from tests.support.scenario import GIT
+from tests.support.ship import LOCK, OUT, SPEC, ship
+
+CODE = str(Path(__file__).parents[2])
+RATE = "  per_device_train_batch_size: 4\n"
+CRANE = Path("specs/docs/crane.md")
+ONE_CORE = ("taskset", "-c", "0")
+
+
+Stages = list[dict[str, Any]]
+Done = subprocess.CompletedProcess[str]
+
+
+def run(project: Path, *args: str, before: tuple[str, ...] = ()) -> Done:
+    """A command in a process of its own."""
+    return subprocess.run([*before, *command(*args)], cwd=project, env=environ(project), capture_output=True,
+                          text=True, check=False)
+
+
+def command(*args: str) -> list[str]:
+    """embspec as a program."""
+    return [sys.executable, "-m", "embspec", *args]
+
+
+def environ(project: Path) -> dict[str, str]:
+    """What a process of ours sees: the store lies beside the project."""
+    kept = {name: text for name, text in os.environ.items() if name != "CI"}
+    return {**kept, **GIT, "EMBSPEC_STORE": str(project.parent / "store"), "PYTHONPATH": CODE}
+
+
+def built(project: Path, *args: str, before: tuple[str, ...] = ()) -> Stages:
+    """A build that is green; what --json says of its stages."""
+    done = run(project, "build", "--json", *args, before=before)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return list(json.loads(done.stdout)["stages"])
+
+
+def ran(stages: Stages) -> list[str]:
+    """The stages that ran."""
+    return [stage["name"] for stage in stages if stage["state"] == "run"]
+
+
+def encoded(stages: Stages) -> int:
+    """Texts that went through a model."""
+    return sum(stage["counts"]["encoded"] for stage in stages)
+
+
+def git(project: Path, *args: str) -> str:
+    """A git command; what it printed."""
+    return subprocess.run(["git", *args], cwd=project, env=environ(project), check=True, capture_output=True,
+                          text=True).stdout
+
+
+def commit(project: Path, text: str) -> None:
+    """All that is not ignored."""
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", text)
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A static model, built and committed once; tests take copies."""
+    folder = tmp_path_factory.mktemp("ship")
+    ship(folder / "project")
+    shutil.rmtree(folder / "project/.git")
+    git(folder / "project", "init", "-q")
+    built(folder / "project")
+    commit(folder / "project", "first")
+    return folder
+
+
+@pytest.fixture
+def project(first: Path, tmp_path: Path) -> Path:
+    """The project as it was committed, with its store."""
+    for name in ("project", "store"):
+        shutil.copytree(first / name, tmp_path / name)
+    return tmp_path / "project"
+
+
+def clone(project: Path) -> Path:
+    """A fresh clone, with an empty store beside it."""
+    fresh = project.parent / "fresh" / "project"
+    git(project, "clone", "-q", str(project), str(fresh))
+    return fresh
+
+
+def test_a_second_build_does_nothing(project: Path) -> None:
+    """Nothing is built, and the lock is not written."""
+    before = (project / LOCK).stat().st_mtime_ns
+    assert ran(built(project)) == []
+    assert (project / LOCK).stat().st_mtime_ns == before
+
+
+def test_one_edited_document_is_one_encoded_text(project: Path) -> None:
+    """Nothing is trained; index and lock are those of a build from nothing in a fresh clone with an empty store."""
+    (project / CRANE).write_text((project / CRANE).read_text() + "\nThe hook is greased in spring.\n")
+    said = built(project)
+    assert ran(said) == ["corpus", "index"]
+    assert encoded(said) == 1
+    commit(project, "an edit")
+    fresh = clone(project)
+    assert "train" in ran(built(fresh, "--locked"))
+    assert (fresh / LOCK).read_bytes() == (project / LOCK).read_bytes()
+    assert tree(fresh / OUT) == tree(project / OUT)
+
+
+def test_another_learning_rate_is_a_short_diff(project: Path) -> None:
+    """At most 24 lines of the lock, and the data are not touched again."""
+    edit(project / SPEC, RATE, RATE + "  learning_rate: 0.3\n")
+    said = built(project)
+    assert set(ran(said)) == {"train", "export", "choose", "evaluate", "gates", "index", "report", "card"}
+    added = int(git(project, "diff", "--numstat", str(LOCK)).split()[0])
+    assert 0 < added <= 24
+
+
+@pytest.mark.parametrize("kind", ["static", "transformer"])
+def test_two_processes_make_the_same_bytes(kind: str, tmp_path: Path) -> None:
+    """With two threads on all cores and on one: model, index, pages and lock are equal, dropout and all."""
+    made = []
+    for name, before in (("free", ()), ("bound", ONE_CORE)):
+        project = tmp_path / name / "project"
+        ship(project, kind, "" if kind == "static" else "export: {onnx: {opset: 17}}\n")
+        edit(project / SPEC, RATE, RATE + "  learning_rate: 0.01\n")
+        built(project, before=before)
+        made.append({**tree(project / OUT), "lock": (project / LOCK).read_bytes()})
+    assert made[0] == made[1]
+    assert "model/model.safetensors" in made[0] or "model/0_StaticEmbedding/model.safetensors" in made[0]
+
+
+def test_what_was_encoded_before_changes_no_byte(project: Path) -> None:
+    """An empty bank, a warm one, and one that was warmed under other values give the same lock."""
+    lock = (project / LOCK).read_bytes()
+    work = ["--refresh", "negatives", "--refresh", "choose", "--refresh", "evaluate", "--refresh", "index"]
+    assert encoded(built(project, *work)) == 0
+    assert (project / LOCK).read_bytes() == lock
+    shutil.rmtree(project.parent / "store/vec")
+    assert encoded(built(project, *work)) > 0
+    assert (project / LOCK).read_bytes() == lock
+    text = (project / SPEC).read_text()
+    for other in ("prompts: {document: 'one '}", "prompts: {query: 'ask '}", "similarity_fn_name: dot"):
+        edit(project / SPEC, "model:\n", f"model:\n  {other}\n")
+        built(project, "--to", "negatives")
+        (project / SPEC).write_text(text)
+    built(project, *work)
+    assert (project / LOCK).read_bytes() == lock
+
+
+def test_a_red_gate_leaves_the_last_green_build(project: Path) -> None:
+    """Model and index of the last green build stay; the new model is a candidate until a gate is green again."""
+    green, lock = tree(project / OUT), (project / LOCK).read_text()
+    edit(project / SPEC, RATE, RATE + "  learning_rate: 0.3\n")
+    edit(project / SPEC, "recall@5 >= base - 0.9", "ndcg@10 >= base + 0.9")
+    assert run(project, "build").returncode == 20
+    red = tree(project / OUT)
+    assert {n: b for n, b in red.items() if n.startswith(("model/", "index/"))} == {
+        n: b for n, b in green.items() if n.startswith(("model/", "index/"))}
+    weights = "model/0_StaticEmbedding/model.safetensors"
+    assert red[f"candidate/{weights}"] != red[weights]
+    assert index_block((project / LOCK).read_text()) == index_block(lock)
+    assert run(project, "build").returncode == 20
+    assert run(project, "lock", "--check").returncode == 20
+    assert "held" in run(project, "status").stdout
+    assert run(project, "build", "--index-anyway").returncode == 20
+    manifest = json.loads((project / OUT / "candidate/index/manifest.json").read_text())
+    assert manifest["model"] != json.loads(green["index/manifest.json"])["model"]
+    edit(project / SPEC, "ndcg@10 >= base + 0.9", "recall@5 >= base - 0.9")
+    built(project)
+    again = tree(project / OUT)
+    assert not [name for name in again if name.startswith("candidate/")]
+    assert again[weights] == red[f"candidate/{weights}"]
+
+
+def index_block(lock: str) -> str:
+    """The lines of the index in a lock."""
+    return lock.split("\nindex:\n")[1].split("\n\n")[0]
+
+
+@pytest.mark.parametrize("stage", ["train", "export", "evaluate", "index"])
+def test_a_killed_build_leaves_the_last_green_one(stage: str, project: Path) -> None:
+    """Whichever stage it was in: what was published stays whole, and the next build ends as if nothing had happened."""
+    green = tree(project / OUT)
+    edit(project / SPEC, RATE, RATE + "  learning_rate: 0.3\n")
+    process = subprocess.Popen(command("build"), cwd=project, env=environ(project), stderr=subprocess.PIPE,
+                               text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith(f"{stage}: running"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert tree(project / OUT) == green
+    if stage == "index":
+        built(project)
+        assert tree(project / OUT) != green
