@@ -42,15 +42,15 @@ def _no_op(args: list[str]) -> bool:
         blocks = read(of.lock, of.at.lock).blocks
         decide = partial(plan, expand(STREET, of.values), blocks, of.world, recipes=Recipes(SHARED, INTRODUCED))
         now = decide(Wish())
+        if not now.idle:
+            return False
+        retrained = partial(decide, Wish(retrain=True, publish=False))
+        far = words.drift(now, retrained, of.world.objects.text, of.seconds)
     except (EmbspecError, OSError, ValueError):
         return False  # the command meets it again and says it in full
-    if not now.idle:
-        return False
     if "--json" in args:
         print(words.as_json(words.plan_json(of.at, now, blocks, 0)))
     elif not {"-q", "--quiet"} & set(args):
-        retrained = partial(decide, Wish(retrain=True, publish=False))
-        far = words.drift(now, retrained, of.world.objects.text, of.seconds)
         print(words.up_to_date(of.at.name, now, far), file=sys.stderr)
     return True
 

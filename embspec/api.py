@@ -142,7 +142,7 @@ class Project:
         """Read every input as a build would: what was found, and what is wrong."""
         from embspec.run.dry import read_inputs
 
-        stats, problems = read_inputs(self.nodes, self.world)
+        stats, problems = read_inputs(self.nodes, self.lock.lock.blocks, self.world)
         return stats, [self._place(p) for p in problems]
 
     def other_environment(self, node: Node, block: Block) -> str:
@@ -242,6 +242,9 @@ class Project:
         from embspec.run.ask import Question, ask
         from embspec.serve.manifest import model_digest
 
+        if k < 1:
+            raise fail("usage.k", f"{k} documents cannot be shown", fix="ask for one or more")
+        query = query.encode("utf-8", "replace").decode()  # a terminal may hand over half a letter
         blocks, at = self.lock.lock.blocks, self.at
         folders = {"index/index": os.path.join(at.out, "index"), "train/model": os.path.join(at.out, "model")}
         gone = [path for path in folders.values() if not os.path.isdir(path)]

@@ -156,6 +156,7 @@ def _unknown(revision: str) -> EmbspecError:
 
 def _git(folder: str, *args: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(["git", "-C", folder, *args], capture_output=True, check=False)
+        command = ["git", "-c", "log.showSignature=false", "-C", folder, *args]
+        return subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
         raise fail("usage.no-git", "git is not installed", fix="install git, or name two lock files") from None

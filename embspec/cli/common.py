@@ -33,18 +33,23 @@ class Asked(NamedTuple):
 
     def words(self, most: int = 0, what: str = "a spec") -> tuple[str, ...]:
         """The loose arguments that are not the spec."""
-        others = tuple(w for w in self.given if not w.endswith(SPEC_ENDINGS))
+        others = tuple(w for w in self.given if not _is_spec(w))
         if len(others) > most:
             raise fail("usage.arguments", f"`{others[most]}` is one too many", fix=f"expected {what}")
         return others
 
     def project(self, sets: Sequence[str] = ()) -> Project:
         """The project; an argument that ends in .yaml or .yml is the spec, wherever it stands."""
-        specs = [w for w in self.given if w.endswith(SPEC_ENDINGS)] + ([self.spec] if self.spec else [])
+        specs = [w for w in self.given if _is_spec(w)] + ([self.spec] if self.spec else [])
         if len(specs) > 1:
             raise fail("usage.two-specs", f"two specs were named: {specs[0]} and {specs[1]}", fix="name one")
         signal.signal(signal.SIGTERM, _stop)
         return Project(specs[0] if specs else None, sets, allow_outside=self.allow_outside)
+
+
+def _is_spec(word: str) -> bool:
+    """A word that ends as specs do; a question about one has blanks in it, and is no file."""
+    return word.endswith(SPEC_ENDINGS) and (" " not in word or os.path.isfile(word))
 
 
 _Options = tuple[Callable[[Callable[..., None]], Callable[..., None]], ...]

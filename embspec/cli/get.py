@@ -25,6 +25,9 @@ def command(asked: Asked, folder: str, what: str) -> None:
     if asked.json:
         put({"exit": OK, "spec": of.at.shown(of.at.spec), **got._asdict()})
         return
+    if not revision and of.lock.verdict not in ("", "green"):
+        say(f"{of.at.name}: the verdict is {of.lock.verdict}: model and pages are the candidate's, "
+            "the index is that of the last green build")
     said = f"{got.files} files, {got.bytes} bytes" if got.fresh else "it lay there already, with the same bytes"
     click.echo(got.folder)
     say(f"{of.at.name}: {what}" + (f" of {revision}" if revision else "") + f" in {got.folder} ({said})", asked.quiet)

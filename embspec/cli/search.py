@@ -14,6 +14,7 @@ from embspec.errors import OK, fail
 WORDS = 64  # loose arguments: a question without quotes is one question too
 BESIDE, GAP = 100, 3  # columns from which on two lists stand side by side, and the blanks between them
 LINES = 2  # of a text
+LEAST = 20  # columns: a narrower terminal breaks the lines itself
 
 
 @click.command("search")
@@ -32,7 +33,7 @@ def command(asked: Asked, k: int) -> None:
     if asked.json:
         put({"exit": OK, "spec": of.at.shown(of.at.spec), **found})
         return
-    width = shutil.get_terminal_size((BESIDE, 24)).columns
+    width = max(shutil.get_terminal_size((BESIDE, 24)).columns, LEAST)
     for line in lines(found, width):
         click.echo(line)
 

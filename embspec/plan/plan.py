@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     lost: tuple[tuple[str, str], ...]
     verdict: str
     behind: tuple[str, ...] = ()
-    judged: bool = True  # false where `--to` stops before the stage that judges: then nothing ships
+    judged: bool = True  # false where `--to` leaves out a stage that judges or ships: half of a build never ships
 
     @property
     def todo(self) -> bool:
@@ -96,7 +96,7 @@ def plan(
 ) -> Plan:
     """Decide each stage in street order, then ask for the bytes that running stages and `out/` need."""
     every, nodes = nodes, _up_to(nodes, wish.to)
-    judged = all(n in nodes for n in every if n.stage.judges)
+    judged = all(n in nodes for n in every if n.stage.judges or n.stage.ships)
     table = _Table(blocks, world, wish, recipes, tuple(n.name for n in nodes), blocks if then is None else then, {})
     steps: list[Step] = []
     verdict = ""

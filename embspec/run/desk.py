@@ -59,10 +59,6 @@ class Declared(Mapping[str, Any]):
         self._values, self._stage, self._what = values, stage, what
         self.read: set[str] = set()
 
-    def whole(self) -> dict[str, Any]:
-        """All of it, for the way to another process; nothing is read by that."""
-        return dict(self._values)
-
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
             raise KeyError(f"stage {self._stage} reads {self._what} `{name}`, which it did not declare or is not there")

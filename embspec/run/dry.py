@@ -1,21 +1,24 @@
 """Reads every input as a build would, keeps nothing: what is wrong with them, all at once."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from embspec.errors import EmbspecError, Problem
 from embspec.plan.nodes import Node
 from embspec.plan.protocol import Progress
+from embspec.plan.values import Block
 from embspec.run.desk import Given, seed_of
-from embspec.run.stage import named_by_path
+from embspec.run.stage import named_by_path, with_pins
 from embspec.run.task import Task, work
 from embspec.store.live import LiveTree
 from embspec.store.world import DiskWorld
 
 
-def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+def read_inputs(
+    nodes: Sequence[Node], blocks: Mapping[str, Block], world: DiskWorld
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
     """Run the reading stages over the live files into a folder that is thrown away."""
     stats: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
@@ -28,7 +31,7 @@ def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict
             out = Path(folder, node.name)
             (out / "scratch").mkdir(parents=True)
             try:
-                stats[node.name] = _read(node, made, out, world)
+                stats[node.name] = _read(node, blocks.get(node.name, Block()), made, out, world)
             except EmbspecError as error:
                 problems += error.problems
                 continue
@@ -37,12 +40,13 @@ def read_inputs(nodes: Sequence[Node], world: DiskWorld) -> tuple[dict[str, dict
     return stats, problems
 
 
-def _read(node: Node, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
+def _read(node: Node, block: Block, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
     assert node.stage.live
-    live = LiveTree(world.find(node.stage.live(node.typed)))
+    params = with_pins(node, block.pin)
+    live = LiveTree(world.find(node.stage.live(params)))
     needs = {r: str(made[r]) for r in node.stage.needs(node.params, [])}
     given = Given(seed_of(node.typed, node.name), {}, world.objects.store, {})
-    task = Task(node.name, node.stage.make, node.typed, needs, str(out), str(out / "scratch"), given, (), "", 0, "")
+    task = Task(node.name, node.stage.make, params, needs, str(out), str(out / "scratch"), given, (), "", 0, "")
     with named_by_path(live):
         return dict(work(task, _silent, live).made.stat)
 

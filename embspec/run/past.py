@@ -106,8 +106,8 @@ def _fits(
     task = Task(node.name, node.stage.make, node.typed, {}, out, scratch, given, (), "", 0, "")
     try:
         work(task, _silent, GitTree(found, blobs))
-    except EmbspecError:
-        return False  # documents that could not be read then make no snapshot now
+    except Exception:
+        return False  # documents that could not be read then, for whatever reason, make no snapshot now
     paths = {artefact: os.path.join(out, artefact) for artefact in wanted}
     if any(f"sha256:{file_digest(path)[0]}" != wanted[artefact] for artefact, path in paths.items()):
         return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from embspec.plan.plan import Plan, targets
 from embspec.plan.values import digest_of
-from embspec.store.files import disk
+from embspec.store.files import disk, exchange
 from embspec.store.objects import EMPTY_TREE
 from embspec.store.world import CANDIDATE, DiskWorld, top_of
 
@@ -23,10 +23,13 @@ def publish(plan: Plan, world: DiskWorld) -> None:
         if stamps.get(top) != {"members": members, "files": world.files(top)}:
             _bring(world, top, members)
             stamps[top] = {"members": members, "files": world.files(top)}
-    if plan.green and plan.judged:
+    for top in _gone(plan, stamps):
+        with disk(world.at.out):
+            _remove(os.path.join(world.at.out, top))
+        del stamps[top]
+    if plan.judged and plan.green:
         with disk(world.at.out):
             shutil.rmtree(os.path.join(world.at.out, CANDIDATE), ignore_errors=True)
-        stamps = {path: stamp for path, stamp in stamps.items() if not path.startswith(f"{CANDIDATE}/")}
     if stamps != before:
         world.stamp(stamps)
 
@@ -35,6 +38,15 @@ def repair(world: DiskWorld) -> None:
     """Undo what a killed publishing left, before a build that may end otherwise."""
     for top in world.stamps():
         _mend(os.path.join(world.at.out, top))
+
+
+def _gone(plan: Plan, stamps: Mapping[str, object]) -> list[str]:
+    """What was published and belongs to this build no more: an older candidate, what the spec has no stage for."""
+    if not plan.judged:
+        return []
+    tops = {top_of(path) for step in plan.steps for path in step.node.stage.out.values()}
+    now = _groups(plan)
+    return [top for top in stamps if top not in now and (top.startswith(f"{CANDIDATE}/") or top not in tops)]
 
 
 def _mend(target: str) -> tuple[str, str]:
@@ -70,10 +82,12 @@ def _bring(world: DiskWorld, top: str, members: Members) -> None:
             world.objects.copy(digest_of(digest), fresh + path.removeprefix(top))
     with disk(target):
         os.makedirs(fresh, exist_ok=True)  # nothing is in it yet where all its members are empty
-        if os.path.lexists(target):
+        if os.path.lexists(target) and not exchange(fresh, target):
             os.rename(target, old)
-        os.rename(fresh, target)
-        _remove(old)
+        if not os.path.lexists(target):
+            os.rename(fresh, target)
+        for path in (fresh, old):
+            _remove(path)
 
 
 def _remove(path: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from embspec.errors import EmbspecError, fail
 from embspec.plan.canonical import plain, scalar
 from embspec.plan.keys import key
+from embspec.plan.nodes import Node
 from embspec.plan.pins import TREE
 from embspec.plan.plan import PACKAGES, Step
 from embspec.plan.protocol import Made, Progress
@@ -87,8 +88,12 @@ def named_by_path(live: LiveTree | None) -> Iterator[None]:
 
 def _params(step: Step) -> dict[str, Any]:
     settled = {f"pin.{name}": plain(step.pin[name]) for name in step.node.settles}
-    pins = {f"pin.{name}": _handed(step.pin.get(name)) for name in step.node.stage.pins}
-    return {**step.node.typed, **settled, **pins}
+    return {**with_pins(step.node, step.pin), **settled}
+
+
+def with_pins(node: Node, pin: Texts) -> dict[str, Any]:
+    """What a stage is handed: its parameters, and those of its pins that an earlier run found."""
+    return {**node.typed, **{f"pin.{name}": _handed(pin.get(name)) for name in node.stage.pins}}
 
 
 def _handed(text: str | None) -> str | None:

@@ -133,7 +133,7 @@ def _listen(heard: Iterator[tuple[str, Any]], task: Task, tell: Callable[[Progre
         elif kind == "did":
             did = did_of(value)
         elif kind == "problems":
-            error = error_of(value)
+            error = _placed(error_of(value), task)
         elif kind == "failed":
             said, trace = value
             with open(task.log, "a", encoding="utf-8") as file:
@@ -144,6 +144,14 @@ def _listen(heard: Iterator[tuple[str, Any]], task: Task, tell: Callable[[Progre
             if not error and (value or not did):
                 error = failed(task.stage, _ended(value), task.log)
     return _End(did, error, whole)
+
+
+def _placed(error: EmbspecError, task: Task) -> EmbspecError:
+    """A stage that gave up says where its log is, which holds what the libraries said."""
+    log = Where(os.path.relpath(task.log))
+    return EmbspecError(*(
+        p._replace(where=log) if p.code.startswith("stage.") and not p.where and not p.field else p
+        for p in error.problems))
 
 
 def _ended(code: int) -> str:

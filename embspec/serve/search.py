@@ -76,15 +76,17 @@ def _index(folder: Path, model: str) -> Index:
 def _tuned(index: Index, ids: Sequence[str], query: str, k: int, model: Path, desk: Desk) -> tuple[Hits, int]:
     """What serves: the chosen dim, precision and fusion."""
     encoder, how = opened(model, desk.digests["train/model"], desk), index.retrieval
-    depth = max(how["depth"], k)
+    depth = how["depth"]  # deeper lists would be put together otherwise than those that were gated
     asked = knn.cut(encoder.queries([query]), how["dim"], how["similarity"])
-    dense = knn.top_of(asked, index.vectors(), ids, depth)[0]
+    dense = knn.top_of(asked, index.vectors(), ids, max(depth, k))[0]
     if how["fusion"]["method"] == "none":
         return dense[:k], encoder.encoded
     words = how["bm25"]
     tokenize = TOKENIZERS[words["tokenizer"]]
     bm25 = BM25(ids, (tokenize(passage(row)) for row in index.rows()), words["k1"], words["b"])
-    return fusion.fused(how["fusion"], dense, bm25.search(tokenize(query), depth), depth)[:k], encoder.encoded
+    found = fusion.fused(how["fusion"], dense[:depth], bm25.search(tokenize(query), depth), 2 * depth)
+    have = {id for id, _ in found}
+    return [*found, *(hit for hit in dense if hit[0] not in have)][:k], encoder.encoded
 
 
 def _base(index: Index, ids: Sequence[str], query: str, k: int, model: Path, desk: Desk) -> tuple[Hits, int]:

@@ -67,6 +67,8 @@ def _model(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked
     for path in sorted(beside - {CARD}):
         if not path.startswith("onnx/"):
             wrong |= _file(path, rows[path][0], blocks.get(EXPORT, Block()).out.get(path))
+    lacks = "is not there, and the lock names it"
+    wrong |= {path: lacks for path in blocks.get(EXPORT, Block()).out if path in BESIDE_FILES and path not in rows}
     onnx = {path.removeprefix("onnx/"): rows[path] for path in beside if path.startswith("onnx/")}
     if onnx:
         text = blocks.get(EXPORT, Block()).out.get("onnx")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from embspec.spec.types import (
     Amount,
@@ -21,6 +21,7 @@ from embspec.spec.types import (
     kind_of,
     only_key,
     unique,
+    wrong,
 )
 
 
@@ -175,6 +176,15 @@ class Eval(Section):
         default=[], description="groups of queries shown apart"
     )
     statistics: Statistics = Field(default_factory=Statistics, description="how intervals are computed")
+
+    @model_validator(mode="after")
+    def _domain_is_test(self) -> Eval:
+        domain = self.suites.get("domain")
+        if domain is not None and not (isinstance(domain, SplitSuite) and domain.split == "test"):
+            # A gate without a suite is judged there, and nothing may be judged on what it was chosen by.
+            raise wrong("spec.conflict", "the suite `domain` is the test split, always",
+                        "give this suite another name, and gates `on` that", at="suites")
+        return self
 
 
 class GateMapping(Section):

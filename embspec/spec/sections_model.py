@@ -148,11 +148,11 @@ class Model(Section):
                 at="method",
                 also="base",
             )
-        if not static and self.method == "static":
+        if isinstance(self.base, VectorsBase) and self.method == "static":
             raise wrong(
                 "spec.conflict",
-                "method static needs a static base",
-                "write `method: full`, or a base with `static`",
+                "method static needs a table of token vectors",
+                "take another base",
                 at="method",
                 also="base",
             )

@@ -83,7 +83,7 @@ class Encoder:
         if not np.isfinite(vectors).all():
             at = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise fail("stage.not-a-number", f"the model gives no numbers for the text {texts[at][:80]!r}",
-                       fix="training with too large a learning rate does this: lower `train.learning_rate`")
+                       fix="look at the weights of the base; of a tuned model, lower `train.learning_rate`")
         return [vector.tobytes() for vector in vectors]
 
 

@@ -31,6 +31,9 @@ LIMITS: Mapping[str, tuple[Any, ...]] = {
         "CachedMultipleNegativesRankingLoss", "MultipleNegativesRankingLoss", "mnrl", "infonce",
     ),
     "train.precision": ("fp32",),
+    "train.lr_scheduler_type": (
+        "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt",
+    ),
     "train.batch_sampler": ("no_duplicates",),
     "numerics.device": ("auto", "cpu"),
     "eval.systems": ("base", "bm25", "hybrid", "tuned", "tuned+bm25"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ _FULL = (ENOSPC, EDQUOT)
 _LEFT = re.compile(r"(\d+)-[0-9a-f]{12}")  # the names that `unique` gives
 _OURS = ".embspec-"
 _FRESH_S = 3600.0
+_HERE, _SWAP = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP
 
 
 def replace(path: str, data: bytes) -> None:
@@ -136,3 +138,17 @@ def _said(error: OSError, path: str) -> EmbspecError:
         return fail("disk.read-only", f"`{path}` cannot be written ({error.strerror})",
                     fix="set EMBSPEC_STORE to a folder that you may write, or correct its rights")
     return fail("disk.error", f"`{path}`: {error.strerror or error}")
+
+
+def exchange(one: str, other: str) -> bool:
+    """Let two names change places at one moment; False where system or disk cannot, and nothing has changed."""
+    import ctypes  # a build with nothing to do exchanges nothing
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    a, b = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "darwin":
+            return bool(libc.renamex_np(a, b, _SWAP) == 0)
+        return bool(libc.renameat2(_HERE, a, _HERE, b, _SWAP) == 0)
+    except AttributeError:
+        return False

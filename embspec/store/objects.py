@@ -72,6 +72,8 @@ class Objects:
                 return all(os.path.exists(self.path(f"sha256:{d}")) for _, d, _ in entries(file.read()))
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except ValueError:
+            return False  # other bytes than its name says: as good as none
 
     def verified(self, digest: str) -> str:
         """The path of bytes that are what their name says; hashed once a process: stages believe what they read.
@@ -94,10 +96,13 @@ class Objects:
             raise _other_bytes(digest, found, path)
 
     def text(self, digest: str) -> str | None:
-        """The text of a stored file, or None where it is not here."""
+        """The text of a stored file, verified, or None where it is not here."""
         try:
             with open(self.path(digest), "rb") as file:
-                return file.read().decode()
+                data = file.read()
+            if (found := hashlib.sha256(data).hexdigest()) != digest.rpartition(":")[2]:
+                raise _other_bytes(digest, found, self.path(digest))
+            return data.decode()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 

@@ -165,7 +165,10 @@ def stat_tree(path: str) -> list[list[Any]]:
     for at, folders, files in os.walk(path):
         folders.sort()
         for name in sorted(files):
-            info = os.stat(os.path.join(at, name))
+            try:
+                info = os.lstat(os.path.join(at, name))
+            except FileNotFoundError:
+                continue  # somebody is at work there
             rows.append([os.path.relpath(os.path.join(at, name), path), info.st_size, info.st_mtime_ns])
     return rows
 

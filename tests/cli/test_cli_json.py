@@ -91,7 +91,7 @@ def test_explain(built: Path) -> None:
 def test_doctor(harbour: Path) -> None:
     """What was looked at, with what to do where it is bad."""
     found = one(embspec("doctor", "--json"))
-    assert [finding["what"] for finding in found["findings"]] == ["python", "packages", "git", "store"]
+    assert [finding["what"] for finding in found["findings"]] == ["python", "packages", "numerics", "git", "store"]
     assert all(list(finding) == ["what", "good", "text", "fix"] for finding in found["findings"])
 
 

@@ -154,8 +154,8 @@ def test_other_suites_do_not_replace_the_domain(specs: Specs) -> None:
         "eval.suites.domain.split",
         "eval.suites.ood.beir",
     ]
-    own = specs.load(specs.smallest + "eval: {suites: {domain: {split: validation}}}\n").values
-    assert own["eval.suites.domain.split"] == "validation"
+    own = specs.load(specs.smallest + "eval: {suites: {domain: {split: test}}}\n").values
+    assert own["eval.suites.domain.split"] == "test"
 
 
 SAME = [

@@ -90,3 +90,14 @@ def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
     assert files.sweep(str(tmp_path), "") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*old[2:], f"{dead}-ba9876543210"])
     assert files.sweep(str(tmp_path / "nowhere")) == 0
+
+
+def test_two_names_change_places(tmp_path: Path) -> None:
+    """At one moment, folders too; where one of them is not there nothing happens."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    swapped = files.exchange(str(tmp_path / "one"), str(tmp_path / "other"))
+    assert (tmp_path / "one" / ("other" if swapped else "one")).exists()
+    assert not files.exchange(str(tmp_path / "one"), str(tmp_path / "none"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "other"]

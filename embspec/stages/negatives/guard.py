@@ -7,10 +7,6 @@ from typing import NamedTuple
 from embspec.stages.negatives.library import Alike, Library
 from embspec.stages.negatives.questions import Known, Question
 
-REASONS = (
-    "positive", "duplicate", "near_duplicate", "sibling", "test_document",
-    "relative_margin", "absolute_margin", "max_score",
-)  # fmt: skip
 MARGINS = frozenset(("relative_margin", "absolute_margin", "max_score"))  # by what it scores, not by what it is
 
 

@@ -71,7 +71,7 @@ def _kept_apart(
     number: dict[tuple[str, Any], int] = {}
     for question, example in zip(alike, asked, strict=True):
         apart = [("query", question), *(("answer", one) for one in sorted(known[question]))]
-        apart += [(name, example[name]) for name in ("cluster", "group") if example.get(name)]
+        apart += [("group", example["group"])] if example.get("group") else []
         yield example, frozenset(known[question]), frozenset(number.setdefault(key, len(number)) for key in apart)
 
 

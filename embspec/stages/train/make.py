@@ -59,6 +59,15 @@ def _fits(params: Params, model: GroupedModel) -> None:
     if params["model.method"] == "static" and hasattr(model[0], "auto_model"):
         raise fail("spec.conflict", "the base is a transformer, which the method `static` cannot train",
                    fix="write model.method: full, or name a static base", field="model.method")
+    if params["model.method"] == "full" and not hasattr(model[0], "auto_model"):
+        raise fail("spec.conflict", "the base is a table of vectors, which the method `full` does not suit",
+                   fix="write model.method: static", field="model.method")
+    unit = any(type(module).__name__ == "Normalize" for module in model)
+    if model.similarity_fn_name == "dot" and not unit and params.get("loss.matryoshka.dims") is not None:
+        # Matryoshka compares cut vectors at length 1, so that lengths, which serve by dot, would not be trained.
+        raise fail("spec.conflict", "this base is compared by dot and its vectors have lengths of their own, which "
+                   "Matryoshka does not train", fix="write `loss: {matryoshka: null}`, or similarity_fn_name: cosine",
+                   field="loss.matryoshka")
 
 
 def _loss(params: Params, model: GroupedModel) -> losses.Wish:
@@ -97,7 +106,7 @@ def _material(params: Params, model: GroupedModel, found: examples.Examples, des
     )
     size, asked = max(map(len, planned)), params["train.per_device_train_batch_size"]
     if 2 * size < min(asked, len(found.rows)):
-        desk.tell(Progress(f"batches hold {size} rows, not {asked}: so many rows share a question, answer or cluster"))
+        desk.tell(Progress(f"batches hold {size} rows, not {asked}: so many rows share a question, answer or group"))
     queries = Texts(model, found.queries, model.prompts.get("query"))
     return Material(found, planned, queries, Texts(model, found.documents, model.prompts.get("document")))
 
@@ -140,6 +149,8 @@ def _stat(params: Params, count: int, wish: losses.Wish, outcome: Outcome) -> di
     if outcome.base is None or outcome.taken is None:
         return stat
     metric, name = _metric(params), "best" if params["train.load_best_model_at_end"] else "last"
+    if params["loss.regularize.merge_with_base"] is not None:
+        name += " before merging"
     return stat | {
         name: f"step {outcome.taken.step} {metric} {outcome.taken.value:.4f}",
         "base": f"{metric} {outcome.base.value:.4f}",

@@ -128,10 +128,11 @@ def test_each_option_of_training_changes_it(tmp_path: Path, table: Path) -> None
 
 
 def test_every_schedule_that_is_taken_runs(tmp_path: Path, table: Path) -> None:
-    """Each schedule trains, and the rates differ: no two end in the same weights."""
-    made = [run(tmp_path / name, table, world(), **STATIC, train__lr_scheduler_type=name,
-                train__load_best_model_at_end=False).files()[f"model/{TABLE}"] for name in SCHEDULES]
-    assert len(set(made)) == len(SCHEDULES)
+    """Each schedule trains to weights of its own; only a cosine with its one restart at the end is the plain cosine."""
+    made = {name: run(tmp_path / name, table, world(), **STATIC, train__lr_scheduler_type=name,
+                      train__load_best_model_at_end=False).files()[f"model/{TABLE}"] for name in SCHEDULES}
+    assert made["cosine"] == made.pop("cosine_with_restarts")
+    assert len(set(made.values())) == len(made) == len(SCHEDULES) - 1
 
 
 def test_weights_follow_their_dims(tmp_path: Path, table: Path) -> None:
