@@ -101,22 +101,33 @@ def _build(job: Job) -> Outcome:
     if not job.order.no_run:
         running = [step for step in now.work if step.state == RUN and not step.maybe]
         check_packages(sorted({package for step in running for package in step.node.packages}))
+    try:
+        now, lock = _work(now, lock, job, done)
+    except EmbspecError:
+        if wish.retrain and before:
+            _save(job, lambda blocks: before, lock.envs)  # what could not move stays; what was built is in the store
+        raise
+    if now.dropped and not job.order.locked:
+        lock = _save(job, lambda blocks: {n: b for n, b in blocks.items() if n not in now.dropped}, {})
+    publish(now, job.world)
+    return Outcome(now, done, lock)
+
+
+def _work(now: Plan, lock: Lock, job: Job, done: dict[str, Done]) -> tuple[Plan, Lock]:
+    """One step after another, and after each the plan anew, until there is none."""
+    wish, before = job.order.wish, lock.blocks
     while True:
         if now.lost:
             recover(now, job.world, lambda stage, text: job.tell(Event(stage, "note", text)))
             now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
         step = next(iter(now.work), None)
         if step is None:
-            break
+            return now, lock
         name = step.node.name
         lock, done[name] = _do(step, now, lock, job)
         wish = wish._replace(refresh=wish.refresh - {name}, forget=frozenset(
             f for f in wish.forget if not f.startswith(name + " ")))
         now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
-    if now.dropped and not job.order.locked:
-        lock = _save(job, lambda blocks: {n: b for n, b in blocks.items() if n not in now.dropped}, {})
-    publish(now, job.world)
-    return Outcome(now, done, lock)
 
 
 def check(now: Plan) -> None:

@@ -235,3 +235,17 @@ def test_dropped_blocks_leave_the_lock(spec: Path) -> None:
     spec.write_text(text)
     assert build(spec)[0] == "split"
     assert "pairs.faq" not in lock_of(spec).read_text() and moving(spec) == {}
+
+
+def test_a_retrain_that_is_refused_moves_nothing(spec: Path) -> None:
+    """The snapshot goes to the live documents only where everything behind it can follow; the lock is as it was."""
+    build(spec)
+    before = lock_of(spec).read_bytes()
+    gone = spec.parent / "docs" / "p00.md"
+    text = gone.read_bytes()
+    gone.unlink()
+    with pytest.raises(EmbspecError):
+        build(spec, Order(Wish(retrain=True)))
+    assert lock_of(spec).read_bytes() == before
+    gone.write_bytes(text)
+    assert build(spec) == []
