@@ -41,7 +41,7 @@ def test_a_row_for_each_positive(tmp_path: Path) -> None:
 
 
 def test_rows_of_one_kind_are_kept_apart(tmp_path: Path) -> None:
-    """The same question, answer, cluster or group keep two rows apart; nothing else does."""
+    """The same question, answer or group keep two rows apart; nothing else does, so that one manual can be trained."""
     found = opened(
         tmp_path,
         example("1", "how long is it", ["a"], cluster="A"),
@@ -53,7 +53,7 @@ def test_rows_of_one_kind_are_kept_apart(tmp_path: Path) -> None:
         example("7", "is it", ["g"], cluster="G"),
     )
     apart = {(one, other) for one in range(7) for other in range(one + 1, 7) if share(found, one, other)}
-    assert apart == {(0, 1), (0, 2), (1, 2), (0, 3), (4, 5)}
+    assert apart == {(0, 1), (0, 2), (1, 2), (4, 5)}
 
 
 def test_what_answers_one_spelling_answers_the_other(tmp_path: Path) -> None:

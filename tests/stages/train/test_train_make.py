@@ -1,6 +1,7 @@
 """The stage from its needs to its artefacts."""
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path
 
@@ -173,12 +174,12 @@ def test_a_training_that_diverges_is_said(tmp_path: Path, table: Path, validatio
 
 
 def test_small_batches_are_said(tmp_path: Path, table: Path) -> None:
-    """Where a crowd of rows with one cluster makes batches small, that is told."""
+    """Where a crowd of rows of one group makes batches small, that is told."""
     some = world(24)
     for row in some.examples:
-        row["cluster"] = "one"
+        row["group"] = "one"
     result = run(tmp_path / "run", table, some, **STATIC)
-    assert "batches hold 1 rows, not 16: so many rows share a question, answer or cluster" in result.said
+    assert "batches hold 1 rows, not 16: so many rows share a question, answer or group" in result.said
 
 
 def test_nothing_to_train_on(tmp_path: Path, table: Path) -> None:
@@ -195,7 +196,7 @@ def test_nothing_to_train_on(tmp_path: Path, table: Path) -> None:
 def test_what_is_not_built_is_refused(tmp_path: Path, table: Path, field: str, value: str) -> None:
     """No value is taken and ignored."""
     with pytest.raises(EmbspecError) as error:
-        run(tmp_path / "run", table, world(), **{field: value})
+        run(tmp_path / "run", table, world(), **{**STATIC, field: value})
     assert error.value.problems[0].code == "spec.not-built"
 
 
@@ -204,6 +205,23 @@ def test_a_transformer_is_no_static_base(tmp_path: Path) -> None:
     with pytest.raises(EmbspecError) as error:
         run(tmp_path / "run", tiny_transformer(tmp_path / "base"), world(), **STATIC)
     assert error.value.problems[0].field == "model.method"
+
+
+def test_a_table_is_no_transformer(tmp_path: Path, table: Path) -> None:
+    """Nor is a table trained at the rate of a transformer, which would leave it as it was."""
+    with pytest.raises(EmbspecError) as error:
+        run(tmp_path / "run", table, world(), **{**STATIC, "model__method": "full"})
+    assert error.value.problems[0].field == "model.method"
+
+
+def test_lengths_that_serve_are_trained(tmp_path: Path, table: Path) -> None:
+    """Matryoshka sees directions alone: with dot over vectors of any length it would train what is not served."""
+    shutil.copytree(table, tmp_path / "dot")
+    said = tmp_path / "dot" / "config_sentence_transformers.json"
+    said.write_text(said.read_text(encoding="utf-8").replace("cosine", "dot"), encoding="utf-8")
+    with pytest.raises(EmbspecError) as error:
+        run(tmp_path / "run", tmp_path / "dot", world(), **{**STATIC, "loss__matryoshka__dims": [32]})
+    assert error.value.problems[0].field == "loss.matryoshka"
 
 
 def test_scratch_holds_what_is_left_over(tmp_path: Path, table: Path, capfd: pytest.CaptureFixture[str]) -> None:
