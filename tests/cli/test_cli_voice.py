@@ -112,11 +112,16 @@ def test_an_error_is_red_on_a_terminal_alone(harbour: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_stage(number: int, harbour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_stops_a_stage(
+    number: int, harbour: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """Exit 41, what was finished is kept, and the end is that of an undisturbed build."""
     def stop(*args: Any) -> None:
         os.kill(os.getpid(), number)
 
+    # A shell starts what runs in its background with SIGINT ignored, these tests as well.
+    patient = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, patient))
     with monkeypatch.context() as patch:
         patch.setattr(EVALUATE, stop)
         said = embspec("build", "--json")
