@@ -36,8 +36,10 @@ lint: env
 bench: env benchmarks/.st5/ready
 	$(BIN)/python benchmarks/noop.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/mining.py
 	$(BIN)/python benchmarks/minilm.py
+	$(BIN)/python benchmarks/crash.py
 	$(BIN)/python benchmarks/portable.py benchmarks/.st5/bin/python $(BIN)/python
 
 # The oldest sentence-transformers that our model folders load in.

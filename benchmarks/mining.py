@@ -72,6 +72,7 @@ class Desk:
 
     seed = 42
     digests: Mapping[str, str] = {"base/base": "tree sha256:base"}
+    kept: Path | None = None
 
     def __init__(self, scratch: Path, bank: Path | None = None) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,10 @@ class Desk:
 
     def tell(self, event: object) -> None:
         """Nobody listens."""
+
+    def seconds(self) -> float:
+        """The clock."""
+        return time.monotonic()
 
     def rows(self, space: Mapping[str, str]) -> Kept:
         """One space is enough: there is one model without prompts."""

@@ -39,10 +39,11 @@ def _no_op(args: list[str]) -> bool:
     try:
         if (of := opened(specs[0] if specs else None)) is None:
             return False
-        blocks = read(of.lock, of.at.lock).blocks
+        lock = read(of.lock, of.at.lock)
+        blocks = lock.blocks
         decide = partial(plan, expand(STREET, of.values), blocks, of.world, recipes=Recipes(SHARED, INTRODUCED))
         now = decide(Wish())
-        if not now.idle:
+        if not now.idle or lock.dangling:
             return False
         retrained = partial(decide, Wish(retrain=True, publish=False))
         far = words.drift(now, retrained, of.world.objects.text, of.seconds)

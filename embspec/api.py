@@ -5,43 +5,62 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from embspec.errors import INCONCLUSIVE, OK, RED, EmbspecError, Problem, fail
-from embspec.lock.diff import StageDiff, diff
+from embspec.decide.locks import LockDiff, LockView, lock_diff
+from embspec.errors import INCONCLUSIVE, NOWHERE, OK, RED, EmbspecError, Problem, fail
 from embspec.lock.text import Lock
 from embspec.plan.canonical import plain
 from embspec.plan.nodes import Node, expand
 from embspec.plan.plan import RUN, Plan, Recipes, plan
 from embspec.plan.refuse import Limits, consumed, refused
 from embspec.plan.values import Block, Wish, digest_of
-from embspec.plan.words import Drift, drift, metrics, moved
-from embspec.run import locked
+from embspec.plan.words import Drift, drift
+from embspec.run import absent, apart, fresh, locked, reproduce
+from embspec.run import reach as reach
+from embspec.run import repair as repair
 from embspec.run.build import Event, Job, Order, Outcome, build, check
-from embspec.serve.fetch import WHAT, Fetched, bring, default_folder, named, pages
+from embspec.run.merge import drive as drive
+from embspec.run.reproduce import Rebuilt, Reproduced
+from embspec.run.upkeep import Upkeep
+from embspec.serve.fetch import WHAT, Fetched, again, bring, bringing, default_folder, free, named, pages
 from embspec.stages.limits import GATE_METRICS, GATE_REFUSED, LIMITS, REQUIRES, UNKEYED
 from embspec.stages.street import INTRODUCED, SHARED, STREET
 from embspec.store import memo, timings
+from embspec.store.again import UNVERIFIED, known
+from embspec.store.leases import lease
 from embspec.store.memo import Resolved
 from embspec.store.objects import Objects
 from embspec.store.opened import world
-from embspec.store.places import SPEC_ENDINGS, find_spec, places, store_folder
+from embspec.store.places import SPEC_ENDINGS, Places, find_spec, places
+from embspec.store.places import candidates as candidates
+from embspec.store.places import store_folder as store_folder
 
 if TYPE_CHECKING:
-    from embspec.decide.compare import Change
+    from embspec.decide.bisect import Drop as Drop
+    from embspec.decide.bisect import Found as Found
+    from embspec.decide.bisect import Measure as Measure
+    from embspec.decide.chronicle import Chronicle
+    from embspec.decide.history import Past as Past
+    from embspec.decide.traces import Compared
+    from embspec.git import Revision as Revision
     from embspec.serve.verify import Verified
 
 # What the commands need of other rooms they take from here.
 __all__ = [
     "GETTABLE",
     "SPEC_ENDINGS",
+    "UNVERIFIED",
     "Event",
     "LockDiff",
     "LockView",
     "Order",
     "Outcome",
     "Project",
+    "Rebuilt",
+    "Reproduced",
     "numerics",
+    "places",
     "store_probe",
     "verdict_exit",
 ]
@@ -51,45 +70,14 @@ RECIPES = Recipes(SHARED, INTRODUCED)
 BUILT = Limits(UNKEYED, LIMITS, REQUIRES, GATE_METRICS, GATE_REFUSED)
 
 
-class LockView(NamedTuple):
-    """The lock as Python users read it."""
-
-    lock: Lock
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The metrics the last build measured, by name and system."""
-        return metrics(self.figures)
-
-    @property
-    def figures(self) -> dict[str, str]:
-        """The same as the lock has them: one line a system."""
-        stat = self.lock.blocks["evaluate"].stat if "evaluate" in self.lock.blocks else {}
-        return {where: str(plain(text)) for where, text in stat.items()}
-
-    @property
-    def verdict(self) -> str:
-        """green, red or inconclusive; empty where nothing was judged."""
-        return self.lock.blocks["gates"].stat.get("verdict", "") if "gates" in self.lock.blocks else ""
-
-
-class LockDiff(NamedTuple):
-    """Two locks side by side; `unknown` says what could not be compared because its bytes are not here."""
-
-    stages: list[StageDiff]
-    documents: tuple[int, int, int] | None
-    metrics: list[Change]
-    unknown: list[str]
-
-
 class Project:
     """One spec, its lock and its store."""
 
     def __init__(
         self, spec: str | None = None, sets: Sequence[str] = (), *, store: str | None = None,
-        allow_outside: bool = False, environ: Mapping[str, str] = os.environ,
+        allow_outside: bool = False, environ: Mapping[str, str] = os.environ, at: Places | None = None,
     ) -> None:
-        self.at = places(find_spec(spec))
+        self.at = at or places(find_spec(spec))
         self._sets = tuple(sets)
         self._outside = allow_outside
         self.world = world(self.at, store, environ)
@@ -165,14 +153,17 @@ class Project:
         if self._sets:
             raise fail("usage.what-if", "a project with `sets` says what if; it is not built",
                        fix="write the values into the spec, then build")
+        outcome = self._built(order, tell, self.nodes)
+        timings.save(self.at, {name: did.seconds for name, did in outcome.done.items() if did.step.state == RUN})
+        return outcome
+
+    def _built(self, order: Order, tell: Callable[[Event], None], nodes: Sequence[Node]) -> Outcome:
         problems = self.refusals()
         if problems:
             raise EmbspecError(*problems)
         self._stage_names([order.wish.to, *order.wish.refresh])
         with self._placed():
-            outcome = build(Job(self.nodes, RECIPES, self.world, order, tell))
-        timings.save(self.at, {name: did.seconds for name, did in outcome.done.items() if did.step.state == RUN})
-        return outcome
+            return build(Job(nodes, RECIPES, self.world, order, tell))
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -181,9 +172,15 @@ class Project:
 
     def check_lock(self) -> Plan:
         """Raise where the lock is not what spec and inputs say; keys only, nothing runs."""
+        absent.believe(self.nodes, self.lock.lock.blocks, self.world)
         now = self.plan(Wish(publish=False))
         check(now)
         return now
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """Merge the lock, upgrade what it keeps, give it today's keys."""
+        return Upkeep(self.nodes, RECIPES, self.world)
 
     def drift(self, now: Plan) -> Drift | None:
         """How far the live corpus has moved from the snapshot, and what moving the snapshot would run and cost."""
@@ -201,35 +198,63 @@ class Project:
 
     def diff(self, before: str, after: str | None = None) -> LockDiff:
         """Two locks by revision or file; the second is the work tree's where it is left out."""
-        from embspec.decide.compare import compare
-
         old, new = self.lock_at(before), self.lock_at(after) if after else self.lock.lock
-        unknown: list[str] = []
+        return lock_diff((before, old), (after or "the work tree", new), INTRODUCED, self.world.objects.text)
 
-        def texts(stage: str, artefact: str) -> tuple[str, str] | None:
-            """The bytes of one artefact in both, where they differ and both are here."""
-            pair = [lock.blocks.get(stage, Block()) for lock in (old, new)]
-            digests = [digest_of((b.out or b.pin).get(artefact, "")) for b in pair]
-            if digests[0] == digests[1] or not all(digests):
-                return None
-            found = [self.world.objects.text(d) for d in digests]
-            if found[0] is None or found[1] is None:
-                unknown.append(f"{stage}/{artefact} of {before if found[0] is None else after or 'the work tree'} "
-                               "is not in the store")
-                return None
-            return found[0], found[1]
+    def get(
+        self, what: str, revision: str = "", folder: str = "", run: bool = True,
+        tell: Callable[[Event], None] = lambda event: None,
+    ) -> Fetched:
+        """Bring what the lock names, or that of a revision or lock file, into a folder of its own.
 
-        manifests, scores = texts("snapshot", "manifest"), texts("evaluate", "scores")
-        return LockDiff(diff(old, new), moved(*manifests) if manifests else None,
-                        compare(*scores) if scores else [], unknown)
+        What the store lacks is built again in a folder apart, and is what the lock says, or else an error.
+        """
+        folder = folder or default_folder(self.at.name, what, revision)
+        with lease(self.world.objects.store):  # what was built for it stays until it is copied
+            try:
+                return self._bring(what, revision, folder)
+            except EmbspecError as error:
+                if not run or error.exit != NOWHERE or os.path.isfile(revision):
+                    raise
+                free(folder)
+            with again(revision), self.apart(revision) as (past, _):
+                past._build_alone(Order(bringing(what, past.lock.lock.blocks), locked=True), tell)
+            return self._bring(what, revision, folder)
 
-    def get(self, what: str, revision: str = "", folder: str = "") -> Fetched:
-        """Bring what the lock names, or that of a revision or lock file, into a folder of its own."""
+    def _bring(self, what: str, revision: str, folder: str) -> Fetched:
         blocks = self._lock_of(revision).blocks
         roles = named(blocks)
         if what == "report":
             roles |= pages(expand(STREET, self._values_at(revision)), blocks, self.world.records, RECIPES, revision)
-        return bring(what, roles, self.world.objects, folder or default_folder(self.at.name, what, revision), revision)
+        return bring(what, roles, self.world.objects, folder, revision)
+
+    def history(self, tell: Callable[[Event], None] = lambda event: None) -> Chronicle:
+        """The lock's past in git: its models, where they can be brought back from, and which commit lost a metric."""
+        from embspec.decide.chronicle import Chronicle
+        from embspec.decide.history import Declared
+
+        return Chronicle(self.world, Declared(STREET, RECIPES, tuple(WHAT["model"])), partial(self._measured, tell))
+
+    def _measured(self, tell: Callable[[Event], None], revision: str) -> tuple[Lock, bool]:
+        """The lock of a revision as an evaluation leaves it, and whether a stage had to run for that."""
+        with self.apart(revision) as (of, _):
+            tell(Event("", "note", f"commit {revision[:8]}, in a folder apart"))
+            outcome = of._build_alone(Order(Wish(to="evaluate", publish=False)), tell)
+            return outcome.lock, any(did.step.state == RUN for did in outcome.done.values())
+
+    def _build_alone(self, order: Order, tell: Callable[[Event], None]) -> Outcome:
+        """Build one thing and what it stands on, without the pages that come with every build."""
+        return self._built(order, tell, [n for n in self.nodes if n.stage.locked or n.name == order.wish.to])
+
+    def diff_traces(self, before: str, after: str = "") -> list[Compared]:
+        """Where the trainings of two revisions, locks or trace files part."""
+        from embspec.decide.traces import between
+
+        return between(before, after, self._lock_of, self.world.objects)
+
+    def reproduced(self, node: Node, block: Block) -> str:
+        """What reproductions showed of a stage that computes with floats: `exact ×3, last 2026-11-20`."""
+        return known(self.world.objects.store, block.key, block.out) if node.settles else ""
 
     def verify(self, folder: str, revision: str = "") -> Verified:
         """Hash a model or index folder against its manifest and the lock."""
@@ -240,24 +265,66 @@ class Project:
     def search(self, query: str, k: int = 5) -> dict[str, Any]:
         """Ask the published index, with the base of the lock beside it."""
         from embspec.run.ask import Question, ask
-        from embspec.serve.manifest import model_digest
+        from embspec.serve.published import published
 
         if k < 1:
             raise fail("usage.k", f"{k} documents cannot be shown", fix="ask for one or more")
-        query = query.encode("utf-8", "replace").decode()  # a terminal may hand over half a letter
-        blocks, at = self.lock.lock.blocks, self.at
-        folders = {"index/index": os.path.join(at.out, "index"), "train/model": os.path.join(at.out, "model")}
-        gone = [path for path in folders.values() if not os.path.isdir(path)]
-        if gone or "base" not in blocks:
-            raise fail("nowhere.index", f"there is no index to ask: {at.shown((gone or [at.out])[0])} is not there",
-                       fix="run `embspec build`; a spec without a model has none")
-        base = digest_of(blocks["base"].out["base"])
-        if not self.world.has(base):
-            raise fail("nowhere.object", f"the base ({base}) is not in the store",
-                       fix="run `embspec build --refresh base`: it is made again")
-        digests = {"train/model": model_digest(folders["train/model"]), "base/base": base}
-        question = Question("search", "embspec.serve.search:make", {"query": query, "k": k}, folders, digests)
-        return ask(question, self.nodes, blocks, self.world)
+        query, blocks = query.encode("utf-8", "replace").decode(), self.lock.lock.blocks  # half a letter, at times
+        asked = Question("search", "embspec.serve.search:make", {"query": query, "k": k},
+                         *published(blocks, self.world))
+        return ask(asked, self.nodes, blocks, self.world)
+
+    @contextmanager
+    def apart(
+        self, revision: str = "", store: str | None = None, only: str = "",
+    ) -> Iterator[tuple[Project, Mapping[str, str]]]:
+        """This project as it was at a revision, in a folder that is gone afterwards; which inputs are taken, and why.
+
+        Without a revision it is the work tree as the lock pins it. The store is this one, unless another is given;
+        `only` names the one stage whose inputs are asked for.
+        """
+        with lease(self.world.objects.store), self.world.objects.scratch() as scratch, apart.opened(
+                self.at, revision, lambda: self.spec.files, scratch) as at:
+            of = Project(at=at, store=store or self.world.objects.store, allow_outside=self._outside)
+            yield of, apart.lay(of.nodes, of.lock.lock.blocks, INTRODUCED, of.world, self.world, revision, only)
+
+    def reproduce(
+        self, revision: str = "", stage: str = "", tell: Callable[[Event], None] = lambda event: None,
+    ) -> Reproduced:
+        """Build a revision again in a store of its own, and compare what comes out with its lock."""
+        from embspec.measure.difference import first
+        from embspec.measure.trace import parting
+
+        with self.world.objects.scratch() as store, self.apart(revision, store, stage) as (of, taken):
+            of._stage_names([stage])
+            lock, job = of.lock.lock, Job(of.nodes, RECIPES, of.world, Order(), tell)
+            past = reproduce.Past(job, self.world, lock.blocks, lock.envs, taken, stage)
+            return reproduce.reproduce(past, reproduce.Eyes(first, parting))
+
+    def reproduce_fresh(
+        self, revision: str = "", stage: str = "", wheel: str = "", tell: Callable[[Event], None] = lambda event: None,
+    ) -> Reproduced:
+        """The same in an environment that is made from the packages which the lock records."""
+        order = fresh.Order(revision, stage, wheel, self._outside)
+        return fresh.reproduce(order, self._lock_of(revision), self.world, tell)
+
+    def fsck(self, run: bool, hear: repair.Hear) -> repair.Checked:
+        """Read the whole store again; what is bad is brought back, or built again as a lock of this project has it."""
+        others = sorted({*map(os.path.abspath, candidates(self.at.root))} - {self.at.spec})
+        return repair.check(self.world.objects.store, [self.at.spec, *others], partial(self._side, hear), run, hear)
+
+    def _side(self, hear: repair.Hear, spec: str) -> repair.Side:
+        of = self if spec == self.at.spec else Project(spec, store=self.world.objects.store)
+        return repair.Side(of.at.name, of.world, of.nodes, of.lock.lock.blocks,
+                           lambda wish, apart: of._again(wish, apart, hear.built),
+                           lambda: {s.node.name: s.out for s in of.plan().steps if not s.node.stage.locked})
+
+    def _again(self, wish: Wish, apart: bool, tell: Callable[[Event], None]) -> None:
+        if not apart:
+            self.build(Order(wish, locked=True), tell)
+            return
+        with self.apart() as (of, _):
+            of.build(Order(wish), tell)
 
     def _lock_of(self, revision: str) -> Lock:
         return self.lock_at(revision) if revision else self.lock.lock

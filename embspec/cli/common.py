@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from embspec.api import SPEC_ENDINGS, Project
+from embspec.api import SPEC_ENDINGS, Project, candidates, places
 from embspec.errors import Problem, fail
 from embspec.plan.plan import CLEAN, HELD, REUSE, Plan, Step
 from embspec.plan.words import as_json
@@ -38,13 +38,24 @@ class Asked(NamedTuple):
             raise fail("usage.arguments", f"`{others[most]}` is one too many", fix=f"expected {what}")
         return others
 
-    def project(self, sets: Sequence[str] = ()) -> Project:
-        """The project; an argument that ends in .yaml or .yml is the spec, wherever it stands."""
+    def project(self, sets: Sequence[str] = (), revision: str = "") -> Project:
+        """The project; an argument that ends in .yaml or .yml is the spec, wherever it stands.
+
+        What is asked of a revision may be asked of a spec that only the revision has.
+        """
         specs = [w for w in self.given if _is_spec(w)] + ([self.spec] if self.spec else [])
         if len(specs) > 1:
             raise fail("usage.two-specs", f"two specs were named: {specs[0]} and {specs[1]}", fix="name one")
         signal.signal(signal.SIGTERM, _stop)
-        return Project(specs[0] if specs else None, sets, allow_outside=self.allow_outside)
+        at = places(specs[0]) if revision and specs and not os.path.exists(specs[0]) else None
+        return Project(specs[0] if specs else None, sets, allow_outside=self.allow_outside, at=at)
+
+    def any_project(self) -> Project | None:
+        """A project here, whichever of its specs; None outside of any: what looks after a store needs none."""
+        if self.spec or self.given:
+            return self.project()
+        found = candidates(".")
+        return self._replace(spec=found[0]).project() if found else None
 
 
 def _is_spec(word: str) -> bool:

@@ -15,12 +15,16 @@ from embspec.lock.diff import StageDiff
 @click.command("diff")
 @lock_options
 @click.option("--md", is_flag=True, help="Markdown, for a pull request.")
-def command(asked: Asked, md: bool) -> None:
+@click.option("--trace", is_flag=True, help="Only where the two trainings part, step by step.")
+def command(asked: Asked, md: bool, trace: bool) -> None:
     """Compare two locks, by git revision or file: parameters, data, metrics. Without names: HEAD and the work tree.
 
     Example: embspec diff main specs/handbook.yaml --md
     """
     locks = asked.words(2, "two revisions or lock files, and a spec")
+    if trace:
+        _traces(asked, locks or ("HEAD",))
+        return
     diff = asked.project().diff(*(locks or ("HEAD",)))
     if asked.json:
         put({"exit": OK, **_json(diff)})
@@ -31,6 +35,17 @@ def command(asked: Asked, md: bool) -> None:
     else:
         for line in lines or ([] if asked.quiet else ["the locks say the same"]):
             click.echo(line)
+
+
+def _traces(asked: Asked, locks: tuple[str, ...]) -> None:
+    found = asked.project().diff_traces(*locks)
+    if asked.json:
+        put({"exit": OK, "traces": [
+            {"stage": c.stage, "steps": c.steps, "parting": c.parting and c.parting._asdict(), "text": c.text}
+            for c in found]})
+        return
+    for c in found:
+        click.echo(f"{c.stage}: {c.text}")
 
 
 _PARTS = ("params", "pins", "outs", "stat")

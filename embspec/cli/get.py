@@ -5,6 +5,7 @@ import click
 
 from embspec.api import GETTABLE
 from embspec.cli.common import Asked, lock_options, put, say
+from embspec.cli.progress import telling
 from embspec.errors import OK
 
 
@@ -12,16 +13,19 @@ from embspec.errors import OK
 @lock_options
 @click.option("-o", "--out", "folder", default="", metavar="DIR", help="Where to; by default NAME-WHAT[-REV] here.")
 @click.option("--what", type=click.Choice(GETTABLE), default=GETTABLE[0], show_default=True)
-def command(asked: Asked, folder: str, what: str) -> None:
+@click.option("--no-run", is_flag=True, help="Only fetch; what the store lacks is an error.")
+def command(asked: Asked, folder: str, what: str, no_run: bool) -> None:
     """Bring a past or present model, ONNX, index or report into a folder; the work tree is not touched.
 
-    REV is a git revision or a lock file; without it the lock of the work tree is taken.
+    REV is a git revision or a lock file; without it the lock of the work tree is taken. What the store lacks is built
+    again, in a folder apart, and has to come out as the lock says.
 
     Example: embspec get v1.2 specs/handbook.yaml --what index -o old-index
     """
     revision = next(iter(asked.words(1, "a revision and a spec")), "")
     of = asked.project()
-    got = of.get(what, revision, folder)
+    with telling(asked.quiet or asked.json, asked.verbose) as tell:
+        got = of.get(what, revision, folder, not no_run, tell)
     if asked.json:
         put({"exit": OK, "spec": of.at.shown(of.at.spec), **got._asdict()})
         return

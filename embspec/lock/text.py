@@ -24,6 +24,11 @@ class Lock(NamedTuple):
     envs: Mapping[str, Mapping[str, str]] = {}
     unknown: tuple[Where, ...] = ()
 
+    @property
+    def dangling(self) -> list[str]:
+        """The stages whose environment is not there: a merge took its block out."""
+        return [name for name, block in self.blocks.items() if block.env and block.env not in self.envs]
+
 
 def read(text: str, file: str) -> Lock:
     """The lock's values; refuses what embspec would not have written, with its line."""
@@ -51,7 +56,7 @@ def _rows(text: str, file: str) -> Iterator[tuple[int, int, str, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_MARKERS):
             raise fail("lock.conflict", "the lock has conflict markers", Where(file, number),
-                       "take one side of the lock (git checkout --ours or --theirs), then run: embspec build")
+                       "run `embspec lock --merge`, or `embspec build`, which merges it first")
         if line.endswith("\r"):
             raise fail("lock.syntax", "this line ends as on Windows, with a carriage return", Where(file, number),
                        "let git keep the lock as it is: `*.lock -text` in .gitattributes, then check it out again")

@@ -2,18 +2,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from embspec.plan.canonical import short_hash
 
+Ingredients = Mapping[str, str]
+"""Name to canonical text; hashed for the key, compared for the reason."""
+
 SCHEME = "1"
+
+# Each older scheme, and the key that it made of what today's ingredients name: a lock of it is known by that.
+OLDER: Mapping[str, Callable[[Ingredients], str]] = {}
 
 # Enough of a digest to tell two apart; the whole of it is in the lock.
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
-
-Ingredients = Mapping[str, str]
-"""Name to canonical text; hashed for the key, compared for the reason."""
 
 
 class Reason(NamedTuple):

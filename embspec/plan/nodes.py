@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from embspec.plan.canonical import scalar
-from embspec.plan.protocol import Stage
+from embspec.plan.protocol import Names, Stage
 
 ITEM = "{name}"
+KEYED_ENV = "keys.env"
 
 
 class Node(NamedTuple):
@@ -20,6 +21,8 @@ class Node(NamedTuple):
     makes: tuple[str, ...]  # the artefacts it writes with these parameters
     settles: Mapping[str, Any]  # fields that this machine may have to settle, as the spec has them
     packages: tuple[str, ...]  # what it imports with these values
+    pins: tuple[str, ...]  # what only its run can find with these values
+    keyed_env: bool  # whether the environment is pinned, so that another one makes it anew
 
 
 def expand(street: Sequence[Stage], values: Mapping[str, Any]) -> list[Node]:
@@ -45,10 +48,17 @@ def _node(stage: Stage, name: str, values: Mapping[str, Any]) -> Node:
         for path, value in _select(pattern.replace(ITEM, name), values):
             params[path.removeprefix("gates.")] = scalar(value)  # a gate is known by its own line
             typed[path.replace(f".{name}.", ".", 1) if name else path] = value
+    for pattern in stage.unkeyed:
+        typed |= _select(pattern, values)
     makes = tuple(a for a in stage.makes if a not in stage.optional or stage.optional[a](typed))
-    settles = {field: values[field] for field in stage.settles if stage.floats(values)}
-    packages = stage.packages(values) if callable(stage.packages) else stage.packages
-    return Node(stage.name.replace(ITEM, name), stage, params, typed, makes, settles, packages)
+    settles = {field: values[field] for field in _names(stage.settles, values)}
+    keyed = values.get(KEYED_ENV) == "pin" and stage.follow is None
+    return Node(stage.name.replace(ITEM, name), stage, params, typed, makes, settles, _names(stage.packages, values),
+                _names(stage.pins, values), keyed)
+
+
+def _names(names: Names, values: Mapping[str, Any]) -> tuple[str, ...]:
+    return names(values) if callable(names) else names
 
 
 def _select(pattern: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embspec.plan.canonical import plain, scalar
+from embspec.plan.canonical import plain, scalar, short_hash
 from embspec.plan.nodes import Node
 from embspec.plan.values import Block, Wish, World
 
 TREE = "tree"
 AUTO = "auto"
+ENV = "env"
 
 
 def pins_of(
@@ -17,11 +18,13 @@ def pins_of(
     """The pins that are known before the stage runs, and the names of those that only a run can find."""
     had = block.pin if block else {}
     kept = {name: text for name, text in had.items() if f"{node.name} {name}" not in wish.forget}
-    pins = _live(node, kept if block and _fixed(node, block) else {}, world)
+    pins = _live(node, kept, bool(block and _fixed(node, block)), world)
     for field in node.settles:
         pins[field] = _settled(node, field, kept, blocks, world)
+    if node.keyed_env:
+        pins[ENV] = short_hash(world.here(node.packages, pins))
     missing = []
-    for name in node.stage.pins:
+    for name in node.pins:
         if name in kept:
             pins[name] = kept[name]
         else:
@@ -29,13 +32,15 @@ def pins_of(
     return pins, missing
 
 
-def _live(node: Node, kept: Mapping[str, str], world: World) -> dict[str, str]:
+def _live(node: Node, kept: Mapping[str, str], fixed: bool, world: World) -> dict[str, str]:
     """The files of the work tree; what is known by a name that never moves, as a revision, is not looked at again."""
     if node.stage.live is None:
         return {}
-    if TREE in kept:
+    if fixed and TREE in kept:
         return {TREE: kept[TREE]}
-    return {TREE: world.live(node.stage.live(node.typed))}
+    # By what is pinned of their name, as the stage will read them: a branch may have moved since.
+    named = {f"pin.{name}": plain(kept[name]) for name in node.pins if name in kept}
+    return {TREE: world.live(node.stage.live({**node.typed, **named}))}
 
 
 def _fixed(node: Node, block: Block) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from embspec.plan.keys import Ingredients, Reason, ingredients, key, why
 from embspec.plan.nodes import Node
 from embspec.plan.pins import TREE, pins_of
+from embspec.plan.then import definition, locked_ingredients, said
 from embspec.plan.values import Block, Record, Texts, Wish, World, digest_of
 
 CLEAN, REUSE, RUN, HELD = "clean", "reuse", "run", "held"
@@ -101,7 +102,7 @@ def plan(
     steps: list[Step] = []
     verdict = ""
     for node in nodes:
-        step = _follow(node, nodes, table) if node.stage.follow else _decide(node, table)
+        step = _follow(node, every, table) if node.stage.follow else _decide(node, table)
         if node.stage.judges:
             verdict = _verdict(step, blocks)
         if node.stage.gated and step.state != CLEAN and verdict not in ("", GREEN) and not wish.index_anyway:
@@ -228,13 +229,32 @@ def _reasons(node: Node, now: Ingredients, missing: list[str], table: _Table) ->
     block = table.then.get(node.name)
     if block is None:
         return (Reason("stage", None, "new"),)
-    then = locked_ingredients(node, table.then, table.recipes)
-    found = tuple(Reason(f"pin {name}", None, "found by the run") for name in missing)
+    then = locked_ingredients(node, table.then, table.recipes) or _recorded_then(node, block, now, table)
+    found = tuple(Reason(f"pin {name}", (then or {}).get(f"pin {name}"), "found by the run") for name in missing)
     if then is None:
-        return (*found, Reason("key", block.key, "written against other inputs"))
+        return found + _without_then(node, block, now, missing)
     differ = tuple(r for r in why(then, now) if r.field.removeprefix("pin ") not in missing)
     found += tuple(Reason(f"out {artefact}", None, "not in the lock") for artefact in _cut(node, block))
     return found + differ + _files(node, differ, table)
+
+
+def _recorded_then(node: Node, block: Block, now: Ingredients, table: _Table) -> Ingredients | None:
+    """By its record, where lines that the key covers were taken out of the lock so that they are found anew."""
+    whole = all(name in block.pin for name in (*node.settles, *node.pins))
+    if whole and said(node, table.then, table.recipes) is not None:
+        return None
+    found = [r.ingredients for r in table.world.records(block.key) if r.out == block.out] if block.key else []
+    return found[0] if found and found[0] != now else None
+
+
+def _without_then(node: Node, block: Block, now: Ingredients, missing: Sequence[str]) -> tuple[Reason, ...]:
+    """What can be said of a block that does not tell what it was built from."""
+    gone = tuple(Reason(f"pin {f}", None, now[f"pin {f}"]) for f in node.settles if f not in block.pin)
+    if block.key:
+        return gone or (() if missing else (Reason("key", block.key, "written against other inputs"),))
+    then = {"recipe": block.recipe, **{f"uses {name}": number for name, number in block.uses.items()}}
+    older = why(then, {name: now[name] for name in then if name in now}) if block.recipe else ()
+    return older or (() if missing else (Reason("stage", None, "to be built"),))
 
 
 def _files(node: Node, differ: Sequence[Reason], table: _Table) -> tuple[Reason, ...]:
@@ -245,43 +265,15 @@ def _files(node: Node, differ: Sequence[Reason], table: _Table) -> tuple[Reason,
     return named + ((Reason("files", None, f"and {len(moved) - MOST} more"),) if len(moved) > MOST else ())
 
 
-def locked_ingredients(node: Node, blocks: Mapping[str, Block], recipes: Recipes) -> Ingredients | None:
-    """What the lock alone says the block was built from; None where that does not hash to the block's key."""
-    block = blocks.get(node.name)
-    if block is None or not block.key:
-        return None
-    roles = node.stage.needs(block.params, list(blocks))
-    needs = {}
-    for role in roles:
-        stage, artefact = role.rsplit("/", 1)
-        outs = _outs(blocks, stage)
-        if artefact not in outs:
-            return None
-        needs[role] = digest_of(outs[artefact])
-    named = ingredients(node.name, block.recipe, block.uses, block.params, block.pin, needs, recipes.introduced)
-    return named if key(named) == block.key else None
-
-
-def _outs(blocks: Mapping[str, Block], stage: str) -> Texts:
-    """The artefacts a block names: its outs, or for a follower its pins."""
-    block = blocks.get(stage, Block())
-    return block.out or block.pin
-
-
-def _definition(params: Texts, recipes: Recipes) -> str:
-    """The key of a followed stage's parameters: what a snapshot was taken with."""
-    return key({path: text for path, text in params.items() if recipes.introduced.get(path) != text})
-
-
 def _follow(node: Node, nodes: Sequence[Node], table: _Table) -> Step:
     """A pin of another stage's artefacts: it stays once something was built on it, until somebody asks."""
     follow = node.stage.follow
     assert follow
     leader = next(n for n in nodes if n.name == follow.stage)
     block = table.blocks.get(node.name)
-    now = _definition(leader.params, table.recipes)
+    now = definition(leader.params, table.recipes)
     live = {a: table.known[f"{leader.name}/{a}"] for a in node.makes if f"{leader.name}/{a}" in table.known}
-    anchor = next((a for a in follow.anchors if a in table.names), "")
+    anchor = next((a for a in follow.anchors if any(n.name == a for n in nodes)), "")  # of the spec, whatever `--to`
     reasons = _moves(node, block, _redefined(leader, now, block, table), anchor in table.blocks, table)
     if block and not reasons:
         return Step(node, CLEAN, key="", pin=block.pin, out={a: block.pin[a] for a in node.makes})
@@ -300,7 +292,7 @@ def _redefined(leader: Node, now: str, block: Block | None, table: _Table) -> tu
     if block is None or block.pin.get("definition") == now:
         return ()
     then = table.then.get(leader.name, Block()).params
-    if _definition(then, table.recipes) == block.pin.get("definition"):
+    if definition(then, table.recipes) == block.pin.get("definition"):
         return why(then, leader.params)
     return (Reason("pin definition", block.pin.get("definition"), now),)
 
@@ -337,7 +329,7 @@ def _demand(steps: list[Step], table: _Table, behind: list[str]) -> list[tuple[s
     """Walk back up the street: bytes that a stage or `out/` needs and nobody has are made again."""
     at = {s.node.name: i for i, s in enumerate(steps)}
     wanted = [role for step in steps if step.state == RUN and not step.maybe for role in _opens(step, table)]
-    wanted += behind
+    wanted += [*behind, *sorted(table.wish.bring)]
     lost, seen = [], set()
     while wanted:
         role = wanted.pop()

@@ -25,9 +25,11 @@ class Desk(Protocol):
     scratch: Path
     seed: int  # from the spec's seed and the stage's name
     digests: Mapping[str, str]  # role -> digest of each artefact that was handed over
+    kept: Path | None  # outlives this process: what an unfinished run of the same key in this environment left
 
     def tell(self, event: Progress) -> None: ...
     def rows(self, space: Mapping[str, str]) -> Rows: ...
+    def seconds(self) -> float: ...  # the one clock of a stage, which begins anywhere
 
 
 class Rows(Protocol):
@@ -86,22 +88,26 @@ def nothing(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
+Names = tuple[str, ...] | Callable[[Params], tuple[str, ...]]
+"""Fixed, or a function of the values of the whole spec."""
+
+
 class Stage(NamedTuple):
     """The declaration of a stage: light data, apart from the code that runs."""
 
     name: str  # the word in spec, lock and command; never renamed; `{name}` stands for one per named item
     recipe: int  # raised when equal params and inputs would give other bytes
-    params: tuple[str, ...]  # spec fields, or whole sections, that can change the bytes; no others reach `make`
+    params: tuple[str, ...]  # spec fields, or whole sections, that can change the bytes
     makes: tuple[str, ...]  # artefacts it writes
     make: str  # "embspec.stages.split.make:make", imported when it must run
     needs: Needs = nothing
     live: Callable[[Params], tuple[str, ...]] | None = None  # globs of the work tree it reads
+    unkeyed: tuple[str, ...] = ()  # spec fields that reach `make` and change no byte; no others do
     uses: tuple[str, ...] = ()  # shared algorithms with a recipe of their own
     sticky: Callable[[Params], bool] = never  # whether those files are looked at once, and then pinned until asked
-    pins: tuple[str, ...] = ()  # what only the run can find; handed in again where the lock has it
-    settles: tuple[str, ...] = ()  # fields whose `auto` this machine settles once; such a stage computes with floats
-    floats: Callable[[Params], bool] = always  # whether it does so with these values of the spec
-    packages: tuple[str, ...] | Callable[[Params], tuple[str, ...]] = ()  # it imports; its env block lists them
+    pins: Names = ()  # what only the run can find; handed in again where the lock has it
+    settles: Names = ()  # fields whose `auto` this machine settles once; a stage with any computes with floats
+    packages: Names = ()  # it imports; its env block lists them
     when: Callable[[Params], bool] = always  # whether a spec with these values has the stage at all
     follow: Follow | None = None  # no work of its own: pins that stage's artefacts
     keeps: bool = False  # the live files it reads become objects, so that the lock alone brings them back

@@ -20,7 +20,8 @@ class Limits(NamedTuple):
 
 def consumed(street: Sequence[Stage], limits: Limits, path: str) -> bool:
     """Whether some stage, or the plan, obeys this field."""
-    patterns = [p.replace("{name}", "*") for stage in street for p in stage.params] + list(limits.unkeyed)
+    patterns = [p.replace("{name}", "*") for stage in street for p in (*stage.params, *stage.unkeyed)]
+    patterns += limits.unkeyed
     return any(_fits(path.split("."), p.split(".")) for p in patterns)
 
 

@@ -65,6 +65,7 @@ class Wish(NamedTuple):
     retrain: bool = False
     forget: frozenset[str] = frozenset()  # pins taken anew, as "stage pin"
     publish: bool = True
+    bring: frozenset[str] = frozenset()  # roles whose bytes have to be at hand afterwards, whoever opens them
     index_anyway: bool = False  # build what is held while the verdict is red
     any_env: bool = False  # take what another environment made, where this one has made nothing
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from embspec.measure.forms import Row, form
-from embspec.report.cells import code, number, span, table, text
+from embspec.measure.forms import TUNED, Row, form
+from embspec.report.cells import code, figure, names, number, signed, span, split_parts, table, text
 from embspec.report.model import fusion
 
 _TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "embspec")
@@ -83,21 +83,12 @@ def _figures(card: Row) -> list[str]:
     if not rows:
         return []
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    cells = {(form(row), row["metric"]): _with_limits(row) for row in rows}
-    lines = [
-        [each.system, "" if each.dim is None else str(each.dim), each.precision or "",
-         *(cells[each, metric] for metric in metrics)]
-        for each in dict.fromkeys(map(form, rows))
-    ]
-    gains = [f"{row['metric']} {row['value']:+.4f}" + ("" if row["low"] is None else
-             f" [{row['low']:+.4f}, {row['high']:+.4f}]") for row in card["compared"] if row["system"] == "tuned"]
+    cells = {(form(row), row["metric"]): figure(row) for row in rows}
+    lines = [[*names(each), *(cells[each, metric] for metric in metrics)] for each in dict.fromkeys(map(form, rows))]
+    gains = [f"{row['metric']} {signed(row)}" for row in card["compared"] if row["system"] == TUNED]
     said = [f"Tuned against base, question by question: {', '.join(gains)}."] if gains else []
     return ["## Figures", f"On {tests['queries']} frozen test queries about {tests['clusters']} documents, with 95 % "
             "intervals:", table(["system", "dim", "precision", *metrics], lines), *said]
-
-
-def _with_limits(row: Row) -> str:
-    return " ".join(part for part in (number(row["value"]), span(row)) if part)
 
 
 def _dims(card: Row) -> list[str]:
@@ -108,7 +99,7 @@ def _dims(card: Row) -> list[str]:
     if not kept:
         return ["## Dimensions", *lines]
     metrics = list(dict.fromkeys(row["metric"] for row in kept))
-    cells = {(row["dim"], row["metric"]): _with_limits(row) for row in kept}
+    cells = {(row["dim"], row["metric"]): figure(row) for row in kept}
     rows: Sequence[Sequence[str]] = [
         [str(dim), *(cells[dim, metric] for metric in metrics)] for dim in dict.fromkeys(row["dim"] for row in kept)
     ]
@@ -120,14 +111,12 @@ def _dims(card: Row) -> list[str]:
 def _data(card: Row) -> list[str]:
     """Counts, never texts: what a model was made from may not leave where it was made."""
     split = card["split"]
-    parts = [[name, str(has["queries"]), str(has["documents"])] for name, has in split["parts"].items()]
     leaks = (f"{split['leaking']} of {split['test']} test queries leak from training" if split["leaking"]
              else "no test query leaks from training")
     said = (f"{card['documents']} documents in the snapshot; {card['negatives']} hard negatives for the training "
             f"queries; {leaks}.")
     settings = [[code(name), code(_value(value))] for name, value in card["settings"].items()]
-    return ["## Data", said, table(["part", "queries", "documents"], parts), "## Training",
-            table(["setting", "value"], settings)]
+    return ["## Data", said, split_parts(split), "## Training", table(["setting", "value"], settings)]
 
 
 def _value(value: object) -> str:

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-Row = Mapping[str, Any]
+from embspec.measure.forms import Form, Row
+
 _MARKS = re.compile(r"([\\`*_<>\[\]]|^#)")
 
 
@@ -28,6 +28,27 @@ def code(given: str) -> str:
 def span(row: Row) -> str:
     """The limits of a figure, nothing where it has none."""
     return "" if row["low"] is None else f"[{number(row['low'])}, {number(row['high'])}]"
+
+
+def signed(row: Row) -> str:
+    """A difference with its limits."""
+    return f"{row['value']:+.4f}" + ("" if row["low"] is None else f" [{row['low']:+.4f}, {row['high']:+.4f}]")
+
+
+def figure(row: Row) -> str:
+    """A figure with its limits."""
+    return " ".join(part for part in (number(row["value"]), span(row)) if part)
+
+
+def names(each: Form) -> list[str]:
+    """System, dim and precision; words alone have neither of the latter."""
+    return [each.system, "" if each.dim is None else str(each.dim), each.precision or ""]
+
+
+def split_parts(split: Row) -> str:
+    """The parts of a split as a table."""
+    rows = [[part, str(has["queries"]), str(has["documents"])] for part, has in split["parts"].items()]
+    return table(["part", "queries", "documents"], rows)
 
 
 def number(value: float | None) -> str:

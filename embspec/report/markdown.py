@@ -3,9 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from embspec.measure.forms import Row, form
 from embspec.measure.stats import ENOUGH_CLUSTERS, ENOUGH_QUERIES
 from embspec.report import model
-from embspec.report.cells import Row, code, number, share, shares, span, table, text
+from embspec.report.cells import code, names, number, share, shares, span, split_parts, table, text
 
 _SHARED = {
     "query": "ask what a training query asks",
@@ -93,21 +94,16 @@ def _metrics(title: str, metrics: Sequence[Row]) -> list[str]:
     head = ["suite", *(["slice"] if sliced else []), "system", *(["dim", "precision"] if sized else []), "metric",
             "value", "95 % interval", "queries"]
     rows = [
-        [m["suite"], *([m["slice"]] if sliced else []), m["system"], *(_size(m) if sized else []), m["metric"],
+        [m["suite"], *([m["slice"]] if sliced else []), *names(form(m))[: 3 if sized else 1], m["metric"],
          number(m["value"]), span(m), str(m["n"])]
         for m in metrics
     ]
     return [title, table(head, rows)]
 
 
-def _size(row: Row) -> list[str]:
-    return ["" if row["dim"] is None else str(row["dim"]), row["precision"] or ""]
-
-
 def _split(split: Row | None) -> list[str]:
     if split is None:
         return []
-    rows = [[part, str(has["queries"]), str(has["documents"])] for part, has in split["parts"].items()]
     lines = [f"- no test query leaks from training ({split['test']} looked at)"] if not split["leaking"] else []
     if split["held_out"]:
         lines.append(f"- {split['held_out']} training queries are held out: they hang together with other parts")
@@ -118,7 +114,7 @@ def _split(split: Row | None) -> list[str]:
     if split["dropped_edges"]:
         lines.append(f"- {split['dropped_edges']} near-duplicates were told apart, else one group would hold over half")
     lines.append(f"- the largest group that hangs together has {split['largest_component']} queries")
-    return ["## Split", table(["part", "queries", "documents"], rows), "\n".join(lines)]
+    return ["## Split", split_parts(split), "\n".join(lines)]
 
 
 def _data(report: Row) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embspec.measure.forms import SUITE, Form, Row, best, form
-from embspec.report.cells import number, share, span, table
+from embspec.report.cells import figure, names, number, share, signed, table
 
 _FUSION = {
     "none": "the model alone",
@@ -52,12 +52,8 @@ def _at_best(rows: Sequence[Row]) -> str:
     chosen = [best(forms, suite, system) for system in dict.fromkeys(each.system for each in forms)]
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     values = {(form(row), row["metric"]): number(row["value"]) for row in rows}
-    lines = [[*_names(each), *(values.get((each, metric), "") for metric in metrics)] for each in chosen if each]
+    lines = [[*names(each), *(values.get((each, metric), "") for metric in metrics)] for each in chosen if each]
     return table(["system", "dim", "precision", *metrics], lines)
-
-
-def _names(each: Form) -> list[str]:
-    return [each.system, "" if each.dim is None else str(each.dim), each.precision or ""]
 
 
 def _differences(rows: Sequence[Row], title: str) -> list[str]:
@@ -67,14 +63,9 @@ def _differences(rows: Sequence[Row], title: str) -> list[str]:
     lines: dict[str, dict[str, str]] = {}
     for row in rows:
         pair = f"{row['system']} − {row['against']}{_MEANS.get((row['system'], row['against']), '')}"
-        lines.setdefault(pair, {})[row["metric"]] = _signed(row)
+        lines.setdefault(pair, {})[row["metric"]] = signed(row)
     return [title, table(["difference", *metrics],
                          [[pair, *(cells.get(metric, "") for metric in metrics)] for pair, cells in lines.items()])]
-
-
-def _signed(row: Row) -> str:
-    limits = "" if row["low"] is None else f" [{row['low']:+.4f}, {row['high']:+.4f}]"
-    return f"{row['value']:+.4f}{limits}"
 
 
 def ships(report: Row) -> list[str]:
@@ -112,10 +103,9 @@ def _retention(rows: Sequence[Row]) -> list[str]:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     cells: dict[Form, dict[str, str]] = {}
     for row in rows:
-        limits = "" if row["low"] is None else f" {span(row)}"
-        cells.setdefault(form(row), {})[row["metric"]] = number(row["value"]) + limits
+        cells.setdefault(form(row), {})[row["metric"]] = figure(row)
     several = len({each.suite for each in cells}) > 1
-    lines = [[*([each.suite] if several else []), *_names(each), *(some.get(metric, "") for metric in metrics)]
+    lines = [[*([each.suite] if several else []), *names(each), *(some.get(metric, "") for metric in metrics)]
              for each, some in cells.items()]
     head = [*(["suite"] if several else []), "system", "dim", "precision", *metrics]
     return ["What smaller forms keep of the full one in float32, as a share, with 95 % intervals:", table(head, lines)]

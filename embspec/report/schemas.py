@@ -133,8 +133,65 @@ _ERROR = _object({
     "code": _TEXT, "text": _TEXT, "file": _MAYBE_TEXT, "line": _MAYBE_COUNT, "column": _MAYBE_COUNT, "fix": _MAYBE_TEXT,
 })
 
-OUTPUT = _titled("embspec plan, build, status and lock --json, or any command's error", {"oneOf": [
+_REVISION = {"commit": _TEXT, "day": _TEXT, "subject": _TEXT}
+
+_PAST = _object({
+    **_REVISION, "model": _MAYBE_TEXT, "metric": _MAYBE_TEXT, "system": _MAYBE_TEXT, "value": _MAYBE_NUMBER,
+    "figures": _map(_TEXT), "verdict": _TEXT, "source": {"enum": ["store", "git", "lost", "unknown", ""]},
+    "lost": _list(_TEXT), "problem": _TEXT,
+})
+
+_REASONS = _list(_object({"field": _TEXT, "then": _MAYBE_TEXT, "now": _MAYBE_TEXT}))
+_MEASURE = _object({**_REVISION, "value": _NUMBER, "system": _TEXT})
+
+_DROP = _object({
+    "before": _MEASURE, "after": _MEASURE, "between": _list(_object(_REVISION)),
+    "documents": _or_null(_object({"added": _COUNT, "removed": _COUNT, "changed": _COUNT})),
+    "fields": _REASONS, "files": _REASONS, "pins": _REASONS, "environment": _REASONS,
+})
+
+_CLASSES = ["same", "equivalent", "different"]
+
+_FIRST = _object({
+    "artefact": _TEXT, "text": _TEXT, "file": _MAYBE_TEXT, "tensor": _MAYBE_TEXT, "ulp": _MAYBE_COUNT,
+    "line": _MAYBE_COUNT, "step": _MAYBE_COUNT,
+})
+
+_REPRODUCED = _object({"exit": _COUNT, "class": {"enum": _CLASSES}, "text": _TEXT, "stages": _list(_object({
+    "name": _TEXT, "equal": {"type": ["boolean", "null"]}, "class": {"enum": [*_CLASSES, None]}, "taken": _MAYBE_TEXT,
+    "first": _or_null(_FIRST)}))})
+
+_TRACES = _object({"exit": _COUNT, "traces": _list(_object({
+    "stage": _TEXT, "steps": _list(_COUNT), "text": _TEXT,
+    "parting": _or_null(_object({
+        "step": _COUNT, "what": {"enum": ["batch", "loss", "norm", "end"]}, "then": _NUMBER, "now": _NUMBER}))}))})
+
+_PILE = _object({"what": _TEXT, "files": _COUNT, "bytes": _COUNT})
+
+# What looks after a store: gc, gc --keep and --drop, fsck.
+_STORES = [
     _object({
-        "exit": _COUNT, "spec": _TEXT, "stages": _list(_STAGE), "lock": _TEXT, "out": _TEXT, "gates": _list(_GATE)}),
+        "exit": _COUNT, "store": _TEXT, "dry": _FLAG, "kept": _PILE, "moved": _list(_PILE), "freed": _list(_PILE),
+        "shares": _list(_object({"by": _TEXT, "bytes": _COUNT, "only": _COUNT})), "gone": _list(_TEXT),
+        "waiting": _PILE, "builds": _COUNT}),
+    _object({"exit": _COUNT, "store": _TEXT, "names": _list(_TEXT)}),
+    _object({
+        "exit": _COUNT, "store": _TEXT, "counts": _map(_COUNT), "bytes": _COUNT, "repaired": _map(_TEXT),
+        "lost": _map(_TEXT), "bad": _list(_object({
+            "kind": {"enum": ["object", "record", "segment"]}, "name": _TEXT, "path": _TEXT}))}),
+]
+
+OUTPUT = _titled("what the commands of embspec say with --json, errors included", {"oneOf": [
+    _object({
+        "exit": _COUNT, "spec": _TEXT, "stages": _list(_STAGE), "lock": _TEXT, "out": _TEXT, "gates": _list(_GATE),
+        "past": _list(_PAST)}, optional=["past"]),
+    _object({"exit": _COUNT, "spec": _TEXT, "log": _list(_PAST)}),
+    _object({
+        "exit": _COUNT, "spec": _TEXT, "metric": _TEXT, "system": _MAYBE_TEXT, "lost": _FLAG, "good": _MEASURE,
+        "bad": _MEASURE, "drops": _list(_DROP), "read": _COUNT, "built": _COUNT,
+        "skipped": _list(_object({**_REVISION, "why": _TEXT}))}),
+    _REPRODUCED,
+    _TRACES,
+    *_STORES,
     _object({"exit": _COUNT, "errors": _list(_ERROR)}),
 ]})

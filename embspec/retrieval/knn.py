@@ -18,8 +18,14 @@ _HALF = 0.5 * 10.0**-DIGITS
 
 def unit(vectors: Vectors) -> Vectors:
     """Each row at length 1; a row of zeros stays one."""
-    lengths = _lengths(vectors)[:, None]
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+    long = lengths(vectors)[:, None]
+    return np.asarray(vectors / np.where(long > 0, long, 1), np.float32)
+
+
+def lengths(vectors: Vectors) -> NDArray[np.float64]:
+    """The length of each row."""
+    found: NDArray[np.float64] = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
+    return found
 
 
 def cut(vectors: Vectors, dim: int, similarity: str) -> Vectors:
@@ -75,7 +81,7 @@ def _chunk(vectors: Vectors, place: Numbers, first: int) -> _Chunk:
     import torch
 
     own = np.array(vectors, np.float32)  # torch warns of arrays that cannot be written
-    return _Chunk(own, torch.from_numpy(own).T, float(_lengths(own).max(initial=0)), place, first)
+    return _Chunk(own, torch.from_numpy(own).T, float(lengths(own).max(initial=0)), place, first)
 
 
 class _Best:
@@ -84,7 +90,7 @@ class _Best:
     def __init__(self, queries: Vectors, k: int) -> None:
         self._queries, self._k = np.array(queries, np.float32), k
         # A product in float32 is wrong by no more than this share of both lengths.
-        self._wrong = _lengths(self._queries) * queries.shape[1] * 2.0**-23
+        self._wrong = lengths(self._queries) * queries.shape[1] * 2.0**-23
         self._last = np.full(len(queries), -np.inf)  # the score of the k-th
         # Columns of one table, by query, falling score, and place of the id.
         self._query, self._place, self._document = (np.zeros(0, np.int64) for _ in range(3))
@@ -138,8 +144,3 @@ def _products(queries: Vectors, documents: Vectors, rows: Numbers, columns: Numb
         made[part] = np.einsum("nd,nd->n", left, right)
     rounded: NDArray[np.float64] = np.round(made, DIGITS) + 0.0
     return rounded
-
-
-def _lengths(vectors: Vectors) -> NDArray[np.float64]:
-    lengths: NDArray[np.float64] = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
-    return lengths

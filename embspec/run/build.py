@@ -4,24 +4,33 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from embspec.errors import EmbspecError, Problem
 from embspec.lock.text import Lock, check_known
 from embspec.plan.canonical import plain
+from embspec.plan.keys import key
 from embspec.plan.nodes import Node
-from embspec.plan.plan import RUN, VERDICT, Plan, Recipes, Step, locked_ingredients, plan
+from embspec.plan.pins import TREE
+from embspec.plan.plan import RUN, VERDICT, Plan, Recipes, Step, plan
 from embspec.plan.protocol import Progress
+from embspec.plan.then import locked_ingredients
 from embspec.plan.values import Block, Wish, digest_of
 from embspec.plan.words import moved
-from embspec.run import locked
+from embspec.run import absent, locked
+from embspec.run.mend import environments, figures
+from embspec.run.merge import resolve
 from embspec.run.past import recover
 from embspec.run.publish import publish, repair
 from embspec.run.stage import Ran, block_of, run_stage
 from embspec.run.worker import Workers, failed, log_path
-from embspec.store.environment import check_packages, env_id
+from embspec.store.bank import tidy
+from embspec.store.environment import check_device, check_packages, env_id
 from embspec.store.files import ignored, replace, room, sweep
+from embspec.store.machine import DEVICE
+from embspec.store.roots import at_work
 from embspec.store.world import DiskWorld
 
 WIDE = 100  # columns of what is said of a finished stage
@@ -78,7 +87,8 @@ def build(job: Job) -> Outcome:
     path = os.path.join(job.world.at.state, f"{job.world.at.name}.build.flock")
     waiting = Event("", "wait", "another build of this spec is running")
     at = job.world.at
-    with locked.held(path, job.order.wait, lambda: job.tell(waiting)), Workers(at.state, at.name) as workers:
+    with locked.held(path, job.order.wait, lambda: job.tell(waiting)), at_work(job.world.objects.store, at), Workers(
+            at.state, at.name) as workers:
         return _build(job._replace(workers=workers))
 
 
@@ -87,30 +97,66 @@ def _build(job: Job) -> Outcome:
     for folder in (at.state, os.path.dirname(at.out)):
         ignored(folder)
     sweep(job.world.objects.tmp, "")
+    tidy(job.world.objects.store)
     for folder in (at.state, at.folder):
         sweep(folder)
     repair(job.world)
-    lock = locked.load(at)
+    lock = _loaded(job)
     wish, done = job.order.wish, dict[str, Done]()
     before = lock.blocks
+    if job.order.locked:
+        absent.believe(job.nodes, before, job.world)
     now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes)
     if job.order.locked:
         check(now)
+        absent.look(now, job.world)
     elif now.dropped or any(step.node.stage.locked for step in now.work):
         check_known(lock)  # before hours of work, not after
     if not job.order.no_run:
         running = [step for step in now.work if step.state == RUN and not step.maybe]
         check_packages(sorted({package for step in running for package in step.node.packages}))
+        for kind in sorted({plain(step.pin[DEVICE]) for step in running if DEVICE in step.pin}):
+            check_device(kind)
     try:
         now, lock = _work(now, lock, job, done)
     except EmbspecError:
         if wish.retrain and before:
             _save(job, lambda blocks: before, lock.envs)  # what could not move stays; what was built is in the store
         raise
-    if now.dropped and not job.order.locked:
-        lock = _save(job, lambda blocks: {n: b for n, b in blocks.items() if n not in now.dropped}, {})
-    publish(now, job.world)
+    if not job.order.locked:
+        lock = _tidied(now, lock, job, done)
+    if wish.publish:
+        publish(now, job.world)
     return Outcome(now, done, lock)
+
+
+def _loaded(job: Job) -> Lock:
+    """The lock; where a merge left both sides in it and the lock may change, they are merged first."""
+    try:
+        return locked.load(job.world.at)
+    except EmbspecError as error:
+        if job.order.locked or error.problems[0].code != "lock.conflict":
+            raise
+        merged = resolve(job.nodes, job.recipes, job.world)
+        if merged is None:
+            raise
+    for text in (f"both sides of a merge were in it: {merged}", *merged.notes):
+        job.tell(Event("lock", "note", text))
+    return merged.lock
+
+
+def _tidied(now: Plan, lock: Lock, job: Job, done: Mapping[str, Done]) -> Lock:
+    """What no stage writes: blocks that the spec has no stage for, lines that a merge or a hand spoilt."""
+    records = job.world.records
+    envs = environments(lock, records)
+    wrote = any(did.step.node.stage.locked for did in done.values())
+
+    def tidy(blocks: _Blocks) -> _Blocks:
+        left = {name: block for name, block in blocks.items() if name not in now.dropped}
+        return figures(left, records) if wrote else left
+
+    same = tidy(lock.blocks) == lock.blocks and not envs
+    return lock if same or lock.unknown else _save(job, tidy, envs)
 
 
 def _work(now: Plan, lock: Lock, job: Job, done: dict[str, Done]) -> tuple[Plan, Lock]:
@@ -123,11 +169,32 @@ def _work(now: Plan, lock: Lock, job: Job, done: dict[str, Done]) -> tuple[Plan,
         step = next(iter(now.work), None)
         if step is None:
             return now, lock
-        name = step.node.name
-        lock, done[name] = _do(step, now, lock, job)
+        with _turn(step, job) as waited:
+            if waited and not _still(step, now := plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)):
+                continue
+            name = step.node.name
+            lock, done[name] = _do(step, now, lock, job)
         wish = wish._replace(refresh=wish.refresh - {name}, forget=frozenset(
             f for f in wish.forget if not f.startswith(name + " ")))
         now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
+
+
+@contextmanager
+def _turn(step: Step, job: Job) -> Iterator[bool]:
+    """One key is made by one build at a time, whoever shares the store; whether the plan has to be made anew then."""
+    if step.state != RUN or step.node.stage.follow or job.order.no_run:
+        yield False
+        return
+    waiting = Event(step.node.name, "wait", "another build is making the same")
+    path = os.path.join(job.world.objects.store, "lock", key(step.named))
+    with locked.held(path, job.order.wait, lambda: job.tell(waiting)):
+        yield True
+
+
+def _still(step: Step, now: Plan) -> bool:
+    """Whether nobody made it meanwhile."""
+    first = next(iter(now.work), None)
+    return first is not None and (first.node.name, first.state) == (step.node.name, RUN)
 
 
 def check(now: Plan) -> None:
@@ -153,7 +220,7 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
         if job.order.no_run and step.node.stage.locked:
             raise _not_run(now)
         job.tell(Event(name, "start", _reasons(step)))
-        ran = _run(step, now, job)
+        ran = _run(step, now, job, before.pin.get(TREE, ""))
     else:
         assert step.record
         ran = Ran(block_of(step, step.record), step.record.env, {})
@@ -195,7 +262,7 @@ def _stat(block: Block) -> str:
     return text + (", …" if rest else "")
 
 
-def _run(step: Step, now: Plan, job: Job) -> Ran:
+def _run(step: Step, now: Plan, job: Job, pinned: str) -> Ran:
     name, at = step.node.name, job.world.at
     known = {f"{s.node.name}/{a}": d for s in now.steps for a, d in s.out.items()}
 
@@ -206,8 +273,8 @@ def _run(step: Step, now: Plan, job: Job) -> Ran:
     try:
         with room(job.world.objects.store):
             return run_stage(step, known, job.world, job.workers, tell)
-    except EmbspecError:
-        raise
+    except EmbspecError as error:
+        raise absent.advised(error, step.node, pinned, job.world) from error.__cause__
     except Exception as error:
         path = log_path(at.state, at.name, name)
         replace(path, traceback.format_exc().encode())

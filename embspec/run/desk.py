@@ -1,6 +1,7 @@
 """What a running stage is handed: its parameters, its needs and a desk, and nothing else."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ class Given(NamedTuple):
     digests: Mapping[str, str]
     store: str
     engine: Mapping[str, str]  # what rows hang on beside what the stage says of them
+    kept: str = ""  # where an unfinished run of the same work may leave what the next one goes on from
 
 
 class StageDesk:
@@ -30,6 +32,7 @@ class StageDesk:
         self.scratch = scratch
         self.seed = given.seed
         self.digests = given.digests
+        self.kept = Path(given.kept) if given.kept else None
         self._engine = given.engine
         self._bank = Bank(given.store)
         self._tell = tell
@@ -41,6 +44,10 @@ class StageDesk:
     def rows(self, space: Mapping[str, str]) -> Rows:
         """Rows that were computed before, by this engine on this kind of machine."""
         return self._bank.rows({**space, **self._engine})
+
+    def seconds(self) -> float:
+        """Seconds from a moment that means nothing."""
+        return time.monotonic()
 
     def close(self) -> None:
         """Keep the rows that are not yet on disk."""

@@ -22,7 +22,9 @@ from typing import Any, NoReturn
 from embspec.errors import EmbspecError
 from embspec.plan.protocol import Progress
 from embspec.run.task import FORK, Task, did_json, problems_json, task_of, work
+from embspec.store.environment import no_device
 from embspec.store.files import room
+from embspec.store.machine import CUDA
 
 # What takes long to import and starts no threads by that; anything else a stage imports for itself.
 MODULES: Mapping[str, str] = {
@@ -174,7 +176,7 @@ def _run(task: Task, reply: Reply) -> None:
         reply("tell", event)
 
     try:
-        settle(task.given.seed, task.threads)
+        settle(task.given.seed, task.threads, task.device)
         with room(task.given.store):
             did = work(task, tell)
         reply("did", did_json(did))
@@ -184,7 +186,7 @@ def _run(task: Task, reply: Reply) -> None:
         reply("failed", [_said(error), traceback.format_exc()])
 
 
-def settle(seed: int, threads: int) -> None:
+def settle(seed: int, threads: int, device: str = "") -> None:
     """One seed for every global generator, and as many threads as the lock says, before anything is computed."""
     random.seed(seed)
     if numpy := sys.modules.get("numpy"):
@@ -193,6 +195,18 @@ def settle(seed: int, threads: int) -> None:
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True)
+        if device == CUDA:
+            _settle_cuda(torch)
+
+
+def _settle_cuda(torch: Any) -> None:
+    """The GPU computes in full precision and by algorithms that repeat; the seed of it is torch's."""
+    if not torch.cuda.is_available():
+        raise no_device(f"torch {torch.__version__} finds none that it can use")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,10 +12,11 @@ from embspec.errors import EmbspecError, fail
 from embspec.plan.canonical import plain, scalar
 from embspec.plan.keys import key
 from embspec.plan.nodes import Node
-from embspec.plan.pins import TREE
+from embspec.plan.pins import ENV, TREE
 from embspec.plan.plan import PACKAGES, Step
 from embspec.plan.protocol import Made, Progress
 from embspec.plan.values import Block, Record, Texts, digest_of
+from embspec.run.absent import bring
 from embspec.run.desk import Given, seed_of
 from embspec.run.task import Did, Task, work
 from embspec.run.worker import Workers, log_path
@@ -22,7 +24,7 @@ from embspec.store import records
 from embspec.store.environment import check_packages, engine, env_id, environment
 from embspec.store.environment import listing as packages_of
 from embspec.store.live import LiveTree, tree_pin
-from embspec.store.machine import PROFILE, THREADS
+from embspec.store.machine import DEVICE, PROFILE, THREADS
 from embspec.store.objects import listing
 from embspec.store.world import DiskWorld
 
@@ -49,7 +51,10 @@ def run_stage(
         made = perform(task, live, workers, tell).made
         pins = _pins(step, made, live, world)
         outs = {artefact: world.objects.adopt(os.path.join(task.out, artefact)) for artefact in step.node.makes}
-    return _finish(step, made, pins, outs, world)
+    ran = _finish(step, made, pins, outs, world)
+    if task.given.kept:
+        shutil.rmtree(task.given.kept, ignore_errors=True)
+    return ran
 
 
 def perform(task: Task, live: LiveTree | None, workers: Workers, tell: Callable[[Progress], None]) -> Did:
@@ -66,10 +71,16 @@ def _task(step: Step, known: Mapping[str, str], world: DiskWorld, folder: str) -
     needs = _needs(step, {role: digest_of(known[role]) for role in roles}, world, os.path.join(folder, "needs"))
     profile, threads = (params[f"pin.{name}"] for name in (PROFILE, THREADS)) if node.settles else ("", 0)
     given = Given(seed_of(node.typed, node.name), {role: digest_of(known[role]) for role in roles},
-                  world.objects.store, engine(profile) if profile else {})
+                  world.objects.store, engine(profile) if profile else {}, _kept(step, world) if profile else "")
     out, scratch = os.path.join(folder, "out"), os.path.join(folder, "scratch")
     return Task(node.name, node.stage.make, params, needs, out, scratch, given, node.packages, profile, threads,
-                log_path(world.at.state, world.at.name, node.name))
+                log_path(world.at.state, world.at.name, node.name), plain(step.pin.get(DEVICE, "")))
+
+
+def _kept(step: Step, world: DiskWorld) -> str:
+    """What an unfinished run leaves is of use under the same key and in the same environment alone."""
+    env = env_id(environment(step.node.packages, step.pin))
+    return os.path.join(world.objects.store, "work", f"{key(step.named)}-{env}")
 
 
 @contextmanager
@@ -93,7 +104,7 @@ def _params(step: Step) -> dict[str, Any]:
 
 def with_pins(node: Node, pin: Texts) -> dict[str, Any]:
     """What a stage is handed: its parameters, and those of its pins that an earlier run found."""
-    return {**node.typed, **{f"pin.{name}": _handed(pin.get(name)) for name in node.stage.pins}}
+    return {**node.typed, **{f"pin.{name}": _handed(pin.get(name)) for name in node.pins}}
 
 
 def _handed(text: str | None) -> str | None:
@@ -103,12 +114,12 @@ def _handed(text: str | None) -> str | None:
 
 def _needs(step: Step, digests: Mapping[str, str], world: DiskWorld, folder: str) -> dict[str, str]:
     """The artefacts a stage declared, and of its pins those that are bytes; a tree is laid out as a folder."""
-    pins = {name: digest_of(step.pin.get(name, "")) for name in step.node.stage.pins}
+    pins = {name: digest_of(step.pin.get(name, "")) for name in step.node.pins}
     bytes_ = {f"pin.{name}": digest for name, digest in pins.items()
               if digest.startswith("sha256:") and world.has(digest)}
     return {
         role: world.objects.lay(digest, os.path.join(folder, str(number))) if digest.startswith("tree ")
-        else world.objects.verified(digest)
+        else world.objects.lend(digest, os.path.join(folder, str(number)))
         for number, (role, digest) in enumerate({**digests, **bytes_}.items())
     }
 
@@ -119,7 +130,10 @@ def _live_tree(step: Step, world: DiskWorld, copies: str) -> LiveTree | None:
         return None
     count = iter(range(1 << 30))
     keep = (lambda: os.path.join(copies, str(next(count)))) if stage.keeps else None
-    return LiveTree(world.find(stage.live(_params(step))), keep)
+    globs = stage.live(_params(step))
+    if pin := world.believed(globs):
+        return LiveTree(bring(step.node, globs, pin, world, os.path.join(copies, "brought")), keep)
+    return LiveTree(world.find(globs), keep)
 
 
 def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> dict[str, str]:
@@ -134,8 +148,8 @@ def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> di
         world.objects.put(listing(rows))  # so that a later plan can name the files that changed
         for copy in live.copies():
             world.objects.adopt(copy)
-    pins |= {name: step.pin[name] for name in step.node.settles}
-    for name in stage.pins:
+    pins |= {name: step.pin[name] for name in (*step.node.settles, ENV) if name in step.pin}
+    for name in step.node.pins:
         pins[name] = world.objects.adopt(str(made.keep[name])) if name in made.keep else scalar(made.pins[name])
     return pins
 

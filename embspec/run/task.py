@@ -28,6 +28,7 @@ class Task(NamedTuple):
     profile: str  # of the numerics, where the stage computes with floats
     threads: int
     log: str
+    device: str = ""  # cuda, where the stage computes there
 
 
 class Did(NamedTuple):

@@ -14,13 +14,14 @@ import embspec
 from embspec.errors import EmbspecError, Where, fail
 from embspec.plan.protocol import Progress
 from embspec.run.task import FORK, ONCE, Did, Task, did_of, error_of, task_line
+from embspec.store.environment import check_device
 from embspec.store.files import disk
-from embspec.store.machine import AVX2, check_profile
+from embspec.store.machine import AVX2, CUDA, check_profile, one_gpu
 
 # Left as they are, these of the user's would change bits, threads, or the way that libraries choose.
 _APART = (
-    "ACCELERATE_", "ATEN_", "BLIS_", "CUBLAS_", "CUDA_", "DNNL_", "GOMP_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_",
-    "OPENBLAS_", "PYTORCH_", "TORCH_", "VECLIB_",
+    "ACCELERATE_", "ATEN_", "BLIS_", "CUBLAS", "CUDA_", "CUDNN_", "DNNL_", "GOMP_", "KMP_", "MKL_", "NPY_",
+    "NVIDIA_TF32", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTORCH_", "TORCH_", "VECLIB_",
 )
 _FIXED: Mapping[str, str] = {
     "CUDA_VISIBLE_DEVICES": "",
@@ -34,17 +35,20 @@ _FIXED: Mapping[str, str] = {
     "PYTHONUTF8": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+# The GPU that is left visible computes in full precision, and in the same order each time.
+_CUDA: Mapping[str, str] = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "NVIDIA_TF32_OVERRIDE": "0"}
+_ORDER = "CUDA_DEVICE_ORDER"  # says which device is the first one; the environment that is recorded counts by it too
 _AVX2: Mapping[str, str] = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2,STRICT", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 _LIKELY = {signal.SIGKILL: "; the kernel does that where memory runs out"}
 
 
 class Workers:
-    """The servers of one build: one per profile and count of threads, started when a stage first needs it."""
+    """The servers of one build: one per profile, threads and device, started when a stage first needs it."""
 
     def __init__(self, state: str, name: str, way: str = FORK if sys.platform == "linux" else ONCE) -> None:
         self._state, self._name, self._way = state, name, way
-        self._servers: dict[tuple[str, int], Server] = {}
+        self._servers: dict[tuple[str, int, str], Server] = {}
 
     def __enter__(self) -> Workers:
         return self
@@ -56,18 +60,21 @@ class Workers:
 
     def run(self, task: Task, tell: Callable[[Progress], None]) -> Did:
         """Have a stage done, and say what it says meanwhile."""
-        at = task.profile, task.threads
+        at = task.profile, task.threads, CUDA if task.device == CUDA else ""
+        # A process that was forked cannot use a GPU that its parent has so much as counted, as libraries do.
+        way = ONCE if task.device == CUDA else self._way
         with disk(task.log):
             os.makedirs(os.path.dirname(task.log), exist_ok=True)
             open(task.log, "wb").close()  # the last run's story is over
         if at not in self._servers:
             check_profile(task.profile)
-            self._servers[at] = Server(*at, log_path(self._state, self._name, "worker"), self._way)
+            check_device(task.device)
+            self._servers[at] = Server(*at, log_path(self._state, self._name, "worker"), way)
         heard = None
         try:
             heard = _listen(self._servers[at].ask(task), task, tell)
         finally:
-            if heard is None or not heard.whole or self._way == ONCE:
+            if heard is None or not heard.whole or way == ONCE:
                 self._servers.pop(at).stop()
         if heard.error:
             raise heard.error
@@ -86,13 +93,13 @@ class _End(NamedTuple):
 class Server:
     """One process that forks."""
 
-    def __init__(self, profile: str, threads: int, log: str, way: str) -> None:
+    def __init__(self, profile: str, threads: int, device: str, log: str, way: str) -> None:
         reader, writer = os.pipe()
         command = [sys.executable, "-m", "embspec.run.server", str(writer), way]
         with open(log, "wb") as said:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=said, stderr=said, pass_fds=(writer,), start_new_session=True,
-                cwd=os.path.dirname(log), env=environ(profile, threads, os.environ))
+                cwd=os.path.dirname(log), env=environ(profile, threads, os.environ, device))
         os.close(writer)
         self._replies = os.fdopen(reader, "rb")
 
@@ -167,11 +174,14 @@ def failed(stage: str, said: str, log: str) -> EmbspecError:
                 "the whole story is in that file; what was finished is kept")
 
 
-def environ(profile: str, threads: int, of: Mapping[str, str]) -> dict[str, str]:
+def environ(profile: str, threads: int, of: Mapping[str, str], device: str = "") -> dict[str, str]:
     """The environment of a server: nothing of the user's that shows in bits, and the numerics of the lock."""
     kept = {name: text for name, text in of.items() if not name.startswith(_APART)}
     count = str(threads)
     fixed = {**_FIXED, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONPATH": os.pathsep.join(_path())}
+    if device == CUDA:
+        order = {_ORDER: of[_ORDER]} if _ORDER in of else {}
+        fixed |= {**_CUDA, **order, "CUDA_VISIBLE_DEVICES": one_gpu(of)}
     return {**kept, **fixed, **(_AVX2 if profile == AVX2 else {})}
 
 

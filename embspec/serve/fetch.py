@@ -4,14 +4,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from embspec.errors import EmbspecError, Problem, fail
+from embspec.errors import DIFFERS, OUT_OF_DATE, EmbspecError, Problem, fail
 from embspec.plan.keys import ingredients, key
 from embspec.plan.nodes import Node
 from embspec.plan.plan import Recipes
-from embspec.plan.values import Block, Record, digest_of
+from embspec.plan.values import Block, Record, Wish, digest_of
 from embspec.store.files import disk, unique
 from embspec.store.objects import Objects, entries, file_digest
 
@@ -62,6 +63,40 @@ def bring(what: str, roles: Mapping[str, str], objects: Objects, folder: str, re
     if not there:
         _write(files, objects, folder)
     return Fetched(what, folder, len(files), sum(f.size for f in files.values()), not there)
+
+
+def bringing(what: str, blocks: Blocks) -> Wish:
+    """What a build has to make again, and no more than that."""
+    roles = [role for role in WHAT[what] if what == PAGES or role in named(blocks)]
+    return Wish(to=roles[-1].rsplit("/", 1)[0], publish=False, bring=frozenset(roles))
+
+
+def free(folder: str) -> None:
+    """Refuse a folder that holds something before hours of work, not after."""
+    if _there(folder):
+        raise fail("usage.folder", f"`{folder}` holds something, and not all of what is asked for is in the store "
+                   "to compare it with", fix="name another one with -o DIR")
+
+
+@contextmanager
+def again(revision: str) -> Iterator[None]:
+    """What goes wrong while a past model is built again, in the words of who asked for it."""
+    lock = f"the lock of {revision}" if revision else "the lock"
+    try:
+        yield
+    except EmbspecError as error:
+        if error.exit == OUT_OF_DATE or error.problems[0].code == "usage.stage":
+            texts = [f"{lock} is not what its spec says ({p.text}), and the store lacks what it names"
+                     for p in error.problems]
+            fix = ("ask for the revision that built it: `embspec log` lists them, with what can be brought back"
+                   if revision else "run `embspec build`, then ask again")
+            raise EmbspecError(*(Problem("nowhere.spec", text, fix=fix if text is texts[-1] else "") for text in texts)
+                               ) from None
+        if error.exit == DIFFERS:
+            fix = "another environment gives other bytes: see `env` in the lock; `embspec reproduce` names the first"
+            *others, last = error.problems
+            raise EmbspecError(*(p._replace(fix="") for p in others), last._replace(fix=fix)) from None
+        raise
 
 
 def named(blocks: Blocks) -> dict[str, str]:
@@ -115,18 +150,14 @@ def tree_files(objects: Objects, digest: str) -> dict[str, _File] | None:
     text = objects.text(digest)
     if text is None:
         return None
-    rows = entries(text.encode())
-    if any(name.startswith("/") or ".." in name.split("/") for name, _, _ in rows):
-        raise fail("corrupt.object", f"the tree {digest} of the store names a file outside of it",
-                   fix=f"delete {objects.path(digest)} and run `embspec build`: it is made again")
-    return {name: _File(sha256, size) for name, sha256, size in rows}
+    objects.files(digest)  # one that names a file outside of it is refused
+    return {name: _File(sha256, size) for name, sha256, size in entries(text.encode())}
 
 
 def _fix(revision: str) -> str:
-    if not revision:
-        return "run `embspec build`: it is made again"
-    return (f"build it apart (`git worktree add ../past {revision}`, there `embspec build --locked`), "
-            "then ask again")
+    if os.path.isfile(revision):
+        return "name the git revision of this lock: what the store lacks is then built again from its spec"
+    return f"leave out --no-run: it is built again{f' as of {revision}' if revision else ''}, in a folder apart"
 
 
 def _there(folder: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from embspec.errors import fail
-from embspec.serve.manifest import RETRIEVAL, Manifest, document, manifest, model_digest
+from embspec.serve.manifest import RETRIEVAL, Manifest, document, manifest, model_digest, short
 
 GOLDEN = "golden.safetensors"
 LEAST = 0.999  # of a cosine: half precision keeps it, another model, prompt or pooling does not
@@ -35,8 +35,8 @@ def guard(index: str | os.PathLike[str], model: str | os.PathLike[str]) -> Serve
     folder = os.fspath(index)
     found, digest = manifest(folder), model_digest(os.fspath(model))
     if found.model != digest:
-        raise fail("guard.model", f"{folder} was made by another model: it names {_short(found.model)}, "
-                   f"{os.fspath(model)} is {_short(digest)}",
+        raise fail("guard.model", f"{folder} was made by another model: it names {short(found.model)}, "
+                   f"{os.fspath(model)} is {short(digest)}",
                    fix="serve model and index of one build: both lie under out/NAME after `embspec build`")
     return Served(found, document(folder, RETRIEVAL))
 
@@ -83,7 +83,3 @@ def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
     if size == 0.0:
         return 1.0 if not any(a) and not any(b) else 0.0  # a text without a known word is all zeros, in both
     return math.fsum(x * float(y) for x, y in zip(a, b, strict=True)) / size
-
-
-def _short(digest: str) -> str:
-    return digest.removeprefix("tree ")[:19] + "…"

@@ -68,25 +68,31 @@ def document(folder: str, name: str) -> dict[str, Any]:
 
 
 def model_digest(folder: str) -> str:
-    """The digest of the model in a folder, as lock and manifest have it; what was published beside it does not count.
-
-    Nor do names that begin with a dot: downloads and file managers leave them.
-    """
-    rows = list(_files(folder))
+    """The digest of the model in a folder, as lock and manifest have it; what lies beside it does not count."""
+    rows = [(path, *file_digest(os.path.join(folder, path))) for path in files(folder) if not beside(path)]
     if not any(name == "modules.json" for name, _, _ in rows):
         raise fail("input.model", f"{folder} is no model folder: it has no modules.json",
                    fix="give the folder that `embspec build` wrote, such as out/NAME/model")
     return f"tree sha256:{hashlib.sha256(listing(rows)).hexdigest()}"
 
 
-def _files(folder: str) -> Iterator[tuple[str, str, int]]:
-    for at, folders, files in os.walk(folder):
-        top = at == folder
-        folders[:] = sorted(f for f in folders if not (f.startswith(".") or (top and f in BESIDE_FOLDERS)))
-        for name in sorted(files):
-            if not (name.startswith(".") or (top and name in BESIDE_FILES)):
-                path = os.path.join(at, name)
-                yield (os.path.relpath(path, folder).replace(os.sep, "/"), *file_digest(path))
+def beside(path: str) -> bool:
+    """Whether a file of a published model folder is no part of the model itself."""
+    return path in BESIDE_FILES or path.startswith(tuple(f"{folder}/" for folder in BESIDE_FOLDERS))
+
+
+def files(folder: str) -> Iterator[str]:
+    """Every file below a folder, but for names that begin with a dot: downloads and file managers leave them."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
+
+
+def short(digest: str) -> str:
+    """A digest as a person reads it."""
+    return digest.removeprefix("tree ")[:19] + "…"
 
 
 def _broken(path: str, why: str) -> EmbspecError:

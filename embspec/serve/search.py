@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from embspec.retrieval.bm25 import BM25
 from embspec.retrieval.tokenize import TOKENIZERS
 from embspec.serve.manifest import RETRIEVAL, Manifest, document, manifest
 from embspec.stages.encoder import opened
-from embspec.stages.snapshot import Document, passage
+from embspec.stages.snapshot import Document, documents, passage
 
 VECTORS, ROWS = "vectors/", "rows/"
 SHOWN, DIGITS = 240, 4  # characters of a text, and digits of a score, that a person is shown
@@ -40,15 +41,14 @@ class Index(NamedTuple):
     def rows(self) -> Iterator[Document]:
         """Every row, in the order of the vectors."""
         for path in self.files(ROWS):
-            with open(path, "rb") as lines:
-                for line in lines:
-                    row = json.loads(line)
-                    yield Document(row["id"], row["title"] or "", row["text"])
+            yield from documents(path)
 
     def vectors(self) -> Iterator[Floats]:
         """Every vector as it is scored, a shard at a time."""
+        how = self.retrieval
+        ends = quantize.ends(how["ranges"])
         for path in self.files(VECTORS):
-            yield _scored(load_file(path)["vectors"], self.retrieval)
+            yield quantize.scored(load_file(path)["vectors"], how["precision"], how["dim"], ends)
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
@@ -92,21 +92,9 @@ def _tuned(index: Index, ids: Sequence[str], query: str, k: int, model: Path, de
 def _base(index: Index, ids: Sequence[str], query: str, k: int, model: Path, desk: Desk) -> tuple[Hits, int]:
     """The base at its own best: every column, float32, alone; its vectors come from the bank where it has them."""
     encoder = opened(model, desk.digests["base/base"], desk)
-    compared = knn.unit if encoder.similarity == "cosine" else _as_they_are
+    compared = partial(knn.cut, dim=encoder.dim, similarity=encoder.similarity)
     blocks = map(compared, encoder.blocks(passage(row) for row in index.rows()))
     return knn.top_of(compared(encoder.queries([query])), blocks, ids, k)[0], encoder.encoded
-
-
-def _as_they_are(vectors: Floats) -> Floats:
-    return vectors
-
-
-def _scored(stored: NDArray[Any], how: Mapping[str, Any]) -> Floats:
-    """What is kept of a vector, as numbers that are multiplied."""
-    if how["precision"] == "int8":
-        low, high = (np.asarray(how["ranges"][side], np.float32) for side in ("low", "high"))
-        return quantize.from_int8(stored, low, high)
-    return quantize.from_binary(stored, how["dim"]) if how["precision"] == "binary" else stored
 
 
 def _texts(index: Index, wanted: set[str]) -> dict[str, Document]:

@@ -3,14 +3,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from embspec.errors import EmbspecError, Problem, Where, fail
 from embspec.plan.plan import GREEN, VERDICT
 from embspec.plan.values import Block, digest_of
 from embspec.serve.fetch import tree_files
-from embspec.serve.manifest import BESIDE_FILES, BESIDE_FOLDERS, MANIFEST, manifest
+from embspec.serve.manifest import BESIDE_FILES, MANIFEST, beside, files, manifest, short
 from embspec.store.objects import Objects, file_digest, listing
 
 Blocks = Mapping[str, Block]
@@ -42,7 +42,7 @@ def verify(folder: str, blocks: Blocks, objects: Objects) -> Verified:
     """Raise with every file that is not what the lock names; say what was checked otherwise."""
     if not os.path.isdir(folder):
         raise fail("usage.folder", f"there is no folder `{folder}`", fix="name a model or index folder")
-    rows = {path: found for path, found in _rows(folder) if not path.startswith(".") and "/." not in path}
+    rows = {path: _found(os.path.join(folder, path)) for path in files(folder)}
     kind = next((kind for kind, mark in (("model", "modules.json"), ("index", MANIFEST), ("onnx", "model.onnx"))
                  if mark in rows), "")
     if not kind:
@@ -59,17 +59,17 @@ def verify(folder: str, blocks: Blocks, objects: Objects) -> Verified:
 
 def _model(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked:
     """The model's own tree, and of what may lie beside it what the lock names."""
-    beside = {path for path in rows if path in BESIDE_FILES or path.split("/")[0] in BESIDE_FOLDERS}
-    core = {path: row for path, row in rows.items() if path not in beside}
+    more = {path for path in rows if beside(path)}
+    core = {path: row for path, row in rows.items() if path not in more}
     digest = _named(blocks, MODEL, "model")
     wrong = _tree(core, digest, objects, "")
     notes = []
-    for path in sorted(beside - {CARD}):
+    for path in sorted(more - {CARD}):
         if not path.startswith("onnx/"):
             wrong |= _file(path, rows[path][0], blocks.get(EXPORT, Block()).out.get(path))
     lacks = "is not there, and the lock names it"
     wrong |= {path: lacks for path in blocks.get(EXPORT, Block()).out if path in BESIDE_FILES and path not in rows}
-    onnx = {path.removeprefix("onnx/"): rows[path] for path in beside if path.startswith("onnx/")}
+    onnx = {path.removeprefix("onnx/"): rows[path] for path in more if path.startswith("onnx/")}
     if onnx:
         text = blocks.get(EXPORT, Block()).out.get("onnx")
         wrong |= _tree(onnx, digest_of(text), objects, "onnx/") if text else {
@@ -100,7 +100,7 @@ def _index(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked
             wrong[shard.file] = "has other bytes than the manifest says"
     notes = []
     if _hex(said.model) != _hex(model):
-        text = f"made by the model {_short(said.model)}, the lock's model is {_short(model)}"
+        text = f"made by the model {short(said.model)}, the lock's model is {short(model)}"
         verdict = blocks.get(GATES, Block()).stat.get(VERDICT, GREEN)
         if wrong or verdict == GREEN:
             wrong[MANIFEST] = f"this index was {text}: vectors of two models cannot be compared"
@@ -120,13 +120,8 @@ def _named(blocks: Blocks, stage: str, artefact: str) -> str:
     return digest_of(text)
 
 
-def _rows(folder: str) -> Iterator[tuple[str, tuple[str, int]]]:
-    for at, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            path = os.path.join(at, name)
-            shown = os.path.relpath(path, folder).replace(os.sep, "/")
-            yield shown, file_digest(path) if os.path.isfile(path) else ("", 0)
+def _found(path: str) -> tuple[str, int]:
+    return file_digest(path) if os.path.isfile(path) else ("", 0)
 
 
 def _tree(rows: Rows, digest: str, objects: Objects, head: str) -> dict[str, str]:
@@ -136,7 +131,7 @@ def _tree(rows: Rows, digest: str, objects: Objects, head: str) -> dict[str, str
         return {}
     known = tree_files(objects, digest)
     if known is None:
-        return {head: f"its files make the tree sha256:{made[:12]}…, the lock names {_short(digest)}; "
+        return {head: f"its files make the tree sha256:{made[:12]}…, the lock names {short(digest)}; "
                       "the list of its files is not in the store, so which of them differ cannot be said"}
     wrong = {head + path: "is missing" for path in known.keys() - rows.keys()}
     wrong |= {head + path: "is not part of what the lock names" for path in rows.keys() - known.keys()}
@@ -155,7 +150,3 @@ def _file(path: str, sha256: str, text: str | None) -> dict[str, str]:
 
 def _hex(digest: str) -> str:
     return digest.rpartition(":")[2]
-
-
-def _short(digest: str) -> str:
-    return f"sha256:{_hex(digest)[:12]}…"

@@ -327,4 +327,4 @@ class Numerics(Section):
     threads: AutoThreads = Field(
         default="auto", description="compute threads, which change training's result; auto is pinned"
     )
-    device: Device = Field(default="auto", description="where float stages run")
+    device: Device = Field(default="auto", description="where training runs; vectors are computed on the processor")

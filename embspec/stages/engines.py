@@ -11,21 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embspec.errors import EmbspecError, Where, fail
+from embspec.retrieval import knn
 from embspec.retrieval.encode import Numbers, Padding, encode, one_thread
 
 Vectors = NDArray[np.float32]
 Run = Callable[[Sequence[str]], Vectors]
 Pool = Callable[[Vectors], NDArray[np.float64]]
 
+STATIC = "StaticEmbedding"
 ROWS = 16  # of every matrix product behind the pooling: with another number torch may take a path of other bits
+MODES: Mapping[str, str] = {  # of pooling, with their keys in a config, in the order in which several are joined
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
 # Sums are made in float64, one text after the other: the batch cannot be seen in them.
-POOLINGS: Mapping[str, Pool] = {  # in the order in which several are joined
-    "pooling_mode_cls_token": lambda states: states[0].astype(np.float64),
-    "pooling_mode_max_tokens": lambda states: states.max(axis=0).astype(np.float64),
-    "pooling_mode_mean_tokens": lambda states: states.sum(axis=0, dtype=np.float64) / len(states),
-    "pooling_mode_mean_sqrt_len_tokens": lambda states: states.sum(axis=0, dtype=np.float64) / len(states) ** 0.5,
-    "pooling_mode_weightedmean_tokens": lambda states: _weighted_mean(states),
-    "pooling_mode_lasttoken": lambda states: states[-1].astype(np.float64),
+POOLINGS: Mapping[str, Pool] = {
+    "cls": lambda states: states[0].astype(np.float64),
+    "max": lambda states: states.max(axis=0).astype(np.float64),
+    "mean": lambda states: states.sum(axis=0, dtype=np.float64) / len(states),
+    "mean_sqrt_len_tokens": lambda states: states.sum(axis=0, dtype=np.float64) / len(states) ** 0.5,
+    "weightedmean": lambda states: _weighted_mean(states),
+    "lasttoken": lambda states: states[-1].astype(np.float64),
 }
 ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU")
 
@@ -48,19 +58,34 @@ class Part(NamedTuple):
 
 def engine(folder: Path) -> Engine:
     """The model in a portable folder."""
-    parts = [Part(row["type"].rpartition(".")[2], folder / row["path"]) for row in read(folder / "modules.json")]
-    kinds = [part.kind for part in parts]
-    if kinds[:1] == ["StaticEmbedding"]:
-        return Static(parts[0].folder, Tail(parts[1:]))
+    made_of = parts(folder)
+    kinds = [part.kind for part in made_of]
+    if kinds[:1] == [STATIC]:
+        return Static(made_of[0].folder, Tail(made_of[1:]))
     if kinds[:2] == ["Transformer", "Pooling"]:
-        return Transformer(parts[0].folder, parts[1].folder, Tail(parts[2:]))
+        return Transformer(made_of[0].folder, made_of[1].folder, Tail(made_of[2:]))
     raise refused(folder / "modules.json", f"texts cannot be encoded by the modules {', '.join(kinds) or 'of no name'}",
                   "use a model that starts with StaticEmbedding, or with Transformer and Pooling")
+
+
+def parts(folder: Path) -> list[Part]:
+    """The modules of a portable folder, in order."""
+    return [Part(row["type"].rpartition(".")[2], folder / row["path"]) for row in read(folder / "modules.json")]
+
+
+def modes(pooling: Mapping[str, Any]) -> list[str]:
+    """The modes that the config of a pooling asks for, in the order in which they are joined."""
+    return [mode for mode, key in MODES.items() if pooling.get(key)]
 
 
 def read(path: Path) -> Any:
     """A JSON file of the folder."""
     return json.loads(path.read_bytes())
+
+
+def optional(path: Path) -> dict[str, Any]:
+    """A JSON file that not every model has."""
+    return dict(read(path)) if path.exists() else {}
 
 
 def refused(path: Path, text: str, fix: str) -> EmbspecError:
@@ -141,12 +166,11 @@ class Transformer:
         if not pooled.get("include_prompt", True):
             raise refused(pooling / "config.json", "pooling that leaves out the prompt cannot be run here",
                           "set include_prompt to true, or use another model")
-        self._pools = [pool for name, pool in POOLINGS.items() if pooled.get(name)]
+        self._pools = [POOLINGS[mode] for mode in modes(pooled)]
         self.dim = tail.dim(len(self._pools) * int(pooled["word_embedding_dimension"]))
         positions = config.get("max_position_embeddings") or -1
         self._positions: int | None = positions if positions > 0 else None
-        settings = folder / "sentence_bert_config.json"
-        asked = read(settings) if settings.exists() else {}
+        asked = optional(folder / "sentence_bert_config.json")
         self._lower = bool(asked.get("do_lower_case"))
         self.max_seq_length: int | None = asked.get("max_seq_length") or self._longest()
         self._run: Run | None = None
@@ -158,8 +182,7 @@ class Transformer:
 
     def _longest(self) -> int | None:
         """Without a length of its own, a model takes what both its tokenizer and its positions take."""
-        path = self._folder / "tokenizer_config.json"
-        told = read(path).get("model_max_length") if path.exists() else None
+        told = optional(self._folder / "tokenizer_config.json").get("model_max_length")
         known = [length for length in (told, self._positions) if length and length < 1 << 30]
         return int(min(known)) if known else None
 
@@ -167,7 +190,7 @@ class Transformer:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
-        with _quiet():
+        with quiet():
             model = AutoModel.from_pretrained(str(self._folder)).float().eval()
             tokenizer = AutoTokenizer.from_pretrained(str(self._folder))
         words = tokenizer.backend_tokenizer
@@ -210,8 +233,7 @@ def _weighted_mean(states: Vectors) -> NDArray[np.float64]:
 
 
 def _normalized(vectors: Vectors) -> Vectors:
-    lengths = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1, keepdims=True))
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+    return np.asarray(vectors / np.maximum(knn.lengths(vectors), 1e-12)[:, None], np.float32)
 
 
 def _dense(folder: Path) -> Callable[[Vectors], Vectors]:
@@ -248,7 +270,7 @@ def _lower_case(words: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Bars and hints of transformers are for people who load models by hand."""
     from transformers.utils import logging as untyped
 

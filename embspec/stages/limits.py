@@ -35,11 +35,10 @@ LIMITS: Mapping[str, tuple[Any, ...]] = {
         "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt",
     ),
     "train.batch_sampler": ("no_duplicates",),
-    "numerics.device": ("auto", "cpu"),
+    "numerics.device": ("auto", "cpu", "cuda"),
     "eval.systems": ("base", "bm25", "hybrid", "tuned", "tuned+bm25"),
     "eval.suites.*.split": ("test", "validation"),
     "index.sinks": (),
-    "keys.env": ("record",),
 }
 
 # A section, and the one without which nothing reads it.

@@ -36,16 +36,17 @@ class Dense(NamedTuple):
     ) -> list[list[tuple[str, float]]]:
         """The best documents of each query with their scores, from raw vectors of queries.
 
-        `skip` are the documents that a query does not get: `Lexical.skipped` for those that only repeat it. Documents
+        `skip` are the documents that a query does not get: `Echoes.of` for those that only repeat it. Documents
         are cut and made small as the index has them, queries are cut and stay float32.
         """
         asked = knn.cut(queries, form.dim, self.similarity)
-        return knn.top_of(asked, self._chunks(form), self.ids, depth, skip)
+        chunks = (quantize.served(kept, form.precision, form.ranges) for kept in self.cut(form.dim))
+        return knn.top_of(asked, chunks, self.ids, depth, skip)
 
-    def _chunks(self, form: Served) -> Iterator[Vectors]:
+    def cut(self, dim: int) -> Iterator[Vectors]:
+        """Its vectors at this dimension, as many at a time as are compared at once."""
         for start in range(0, len(self.vectors), knn.DOCUMENTS):
-            kept = knn.cut(self.vectors[start : start + knn.DOCUMENTS], form.dim, self.similarity)
-            yield quantize.served(kept, form.precision, form.ranges)
+            yield knn.cut(self.vectors[start : start + knn.DOCUMENTS], dim, self.similarity)
 
 
 def dense(path: Path, encoder: Encoder) -> Dense:
@@ -65,5 +66,4 @@ def served(ranges: Path, dim: int, precision: str) -> Served:
     """A form with the ends of the columns that `ranges.json` has for its dimension."""
     if precision != "int8":
         return Served(dim, precision)
-    ends = json.loads(ranges.read_bytes())["dims"][str(dim)]
-    return Served(dim, precision, (np.asarray(ends["low"], np.float32), np.asarray(ends["high"], np.float32)))
+    return Served(dim, precision, quantize.ends(json.loads(ranges.read_bytes())["dims"][str(dim)]))

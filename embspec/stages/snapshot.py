@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,21 +19,38 @@ class Document(NamedTuple):
     title: str
     text: str
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Document:
+        """A row of `documents.jsonl`."""
+        return cls(row["id"], row["title"] or "", row["text"])
+
+
+class Echoes:
+    """The documents that are nothing but a question that will be asked: no ranking is worth more by finding them."""
+
+    def __init__(self, questions: Iterable[str]) -> None:
+        self._found: dict[str, list[str]] = {_plain(question): [] for question in questions}
+
+    def see(self, document: Document) -> None:
+        """Look at one more document."""
+        if (text := _plain(document.text)) in self._found:
+            self._found[text].append(document.id)
+
+    def of(self, question: str, judged: Collection[str]) -> set[str]:
+        """Those that only repeat one of the questions; a document that is judged right is none of them."""
+        return {id for id in self._found[_plain(question)] if id not in judged}
+
 
 class Lexical(NamedTuple):
     """BM25 over a snapshot, and the documents that are nothing but a question that will be asked."""
 
     bm25: BM25
     tokenize: Tokenizer
-    echoes: Mapping[str, Sequence[str]]
-
-    def skipped(self, text: str, judged: Collection[str]) -> set[str]:
-        """The documents that only repeat the question; one that is judged right is none of them."""
-        return {document for document in self.echoes[_plain(text)] if document not in judged}
+    echoes: Echoes
 
     def hits(self, text: str, judged: Collection[str], depth: int) -> list[tuple[str, float]]:
         """The best documents with their scores, without those that only repeat the question."""
-        skip = self.skipped(text, judged)
+        skip = self.echoes.of(text, judged)
         found = self.bm25.search(self.tokenize(text), depth + len(skip))
         return [(document, score) for document, score in found if document not in skip][:depth]
 
@@ -48,24 +65,24 @@ def passage(document: Document) -> str:
 
 
 def documents(path: Path) -> Iterator[Document]:
-    """The rows of `documents.jsonl`, one at a time."""
-    with open(path, "rb") as lines:
-        for line in lines:
-            row = json.loads(line)
-            yield Document(row["id"], row["title"] or "", row["text"])
+    """The documents of `documents.jsonl`, one at a time."""
+    return map(Document.of, rows(path))
 
 
 def lexical(path: Path, tokenizer: str, params: Params, questions: Iterable[str]) -> Lexical:
     """BM25 over title and text, made for these questions; the texts stream."""
-    tokenize = TOKENIZERS[tokenizer]
-    echoes: dict[str, list[str]] = {_plain(question): [] for question in questions}
+    tokenize, echoes = TOKENIZERS[tokenizer], Echoes(questions)
     ids = []
     for document in documents(path):
         ids.append(document.id)
-        if (text := _plain(document.text)) in echoes:
-            echoes[text].append(document.id)
+        echoes.see(document)
     tokens = (tokenize(passage(document)) for document in documents(path))
     return Lexical(BM25(ids, tokens, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
+
+
+def chosen_tokenizer(needs: Mapping[str, Any]) -> str:
+    """The tokenizer that was chosen for BM25, by its name."""
+    return str(json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"])
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -73,6 +90,12 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     with open(path, "rb") as lines:
         for line in lines:
             yield json.loads(line)
+
+
+def count(path: Path) -> int:
+    """How many lines an artefact has."""
+    with open(path, "rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ NUMERICS = ("numerics.profile", "numerics.threads")
 
 # Field -> the canonical text of the value it had when it was introduced. A field listed here is left out of keys at
 # that value, so that a new field makes no old lock stale. The fields of the first version need no line.
-INTRODUCED: Mapping[str, str] = {}
+INTRODUCED: Mapping[str, str] = {"train.max_seconds": "null"}
 
 
 def _pairs(names: Sequence[str]) -> tuple[str, ...]:
@@ -42,6 +42,11 @@ def _encoding(values: Params) -> tuple[str, ...]:
 def _ranking(values: Params) -> tuple[str, ...]:
     """Exact search is torch's; words alone need arrays only."""
     return tuple(dict.fromkeys((*TORCH, *_encoding(values)))) if _has_model(values) else ("numpy",)
+
+
+def _training(values: Params) -> tuple[str, ...]:
+    """Training alone goes to another device, so that vectors are what they are on any machine."""
+    return NUMERICS if values["numerics.device"] in ("auto", "cpu") else (*NUMERICS, "numerics.device")
 
 
 def _exporting(values: Params) -> tuple[str, ...]:
@@ -207,14 +212,16 @@ STREET: tuple[Stage, ...] = (
     Stage(
         name="train",
         recipe=1,
-        params=("seed", *TRAINING),
+        params=("seed", *TRAINING, "train.max_seconds"),
+        unkeyed=("train.checkpoint_minutes",),
         needs=lambda params, names: (
             "negatives/examples.jsonl", "split/validation.jsonl", "split/pool.jsonl", "base/base",
         ),
         makes=("model", "trace"),
         make="embspec.stages.train.make:make",
         uses=("duplicates", "knn", "metrics"),
-        settles=NUMERICS,
+        settles=_training,
+        pins=lambda values: () if values["train.max_seconds"] is None else ("stop",),
         when=_has_model,
         ships=True,
         out={"model": "model"},
@@ -275,8 +282,7 @@ STREET: tuple[Stage, ...] = (
         makes=("scores", "runs"),
         make="embspec.stages.evaluate.make:make",
         uses=("bm25", "encode", "fusion", "knn", "metrics", "quantize"),
-        settles=NUMERICS,
-        floats=_has_model,
+        settles=lambda values: NUMERICS if _has_model(values) else (),
         when=_has_pairs,
         packages=_ranking,
     ),

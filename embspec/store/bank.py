@@ -11,6 +11,7 @@ from typing import NamedTuple
 import xxhash
 
 from embspec.plan.canonical import short_hash
+from embspec.store.aside import touch
 from embspec.store.files import sweep, sync_folder, temporary
 
 NAME = 16  # bytes of a row's name
@@ -45,6 +46,13 @@ class Bank:
         self._spaces = {}
 
 
+def tidy(store: str) -> None:
+    """Remove what processes that are dead left half written in any space."""
+    folder = os.path.join(store, "vec")
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        sweep(os.path.join(folder, name))
+
+
 class BankRows:
     """The rows of one space, in files that are written once."""
 
@@ -54,6 +62,8 @@ class BankRows:
         self._size = 0
         self._refused = False  # a disk that takes nothing is not asked again
         self._segments = _opened(folder)
+        if self._segments:
+            touch(folder)  # gc lets go of what nobody asks for any more
 
     def find(self, names: Sequence[bytes]) -> list[bytes | None]:
         """The row of each name, or None; a row whose bytes are not what was written is not there."""
@@ -83,7 +93,6 @@ class BankRows:
             _write(self._folder, sorted(new), lambda name: new[name])
             self._reopen()
             if len(self._segments) > MANY:
-                sweep(self._folder)
                 _merge(self._folder, self._segments)
                 self._reopen()
         except OSError:
@@ -132,6 +141,15 @@ class _Segment(NamedTuple):
             return None
         row = self.data[start + first : start + end]
         return row if _sum(self.name(at), row) == sum_ else None
+
+
+def damaged(path: str) -> bool:
+    """Whether a segment is not what was written: its name is the hash of all its bytes."""
+    hashed = xxhash.xxh3_128()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            hashed.update(chunk)
+    return os.path.basename(path) != hashed.hexdigest() + _ENDING
 
 
 def _checked(name: bytes) -> bytes:

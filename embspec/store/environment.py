@@ -9,9 +9,9 @@ from functools import cache
 from importlib import metadata
 
 import embspec
-from embspec.errors import EmbspecError, Problem
+from embspec.errors import EmbspecError, Problem, fail
 from embspec.plan.canonical import scalar, short_hash
-from embspec.store.machine import PROFILE, THREADS, device
+from embspec.store.machine import CUDA, DEVICE, PROFILE, THREADS, cuda, device, gpu
 
 MISSING = "missing"  # what is not installed here is like no version of it
 
@@ -26,7 +26,7 @@ def environment(packages: Sequence[str], pins: Mapping[str, str]) -> Mapping[str
     block = {"embspec": embspec.__version__, "python": platform.python_version(), "platform": _platform()}
     block |= {name: _version(name) or MISSING for name in packages}
     if PROFILE in pins:
-        block |= {"device": device(), "math": f"{pins[PROFILE]} threads-{pins[THREADS]}"}
+        block |= {"device": _device(pins.get(DEVICE, "")), "math": f"{pins[PROFILE]} threads-{pins[THREADS]}"}
     return {name: scalar(value) for name, value in block.items()}
 
 
@@ -53,6 +53,31 @@ def check_packages(packages: Sequence[str]) -> None:
     if missing:
         said = [Problem("nowhere.package", f"the package `{name}` is not installed here") for name in missing]
         raise EmbspecError(*said[:-1], said[-1]._replace(fix="pip install " + " ".join(missing)))
+
+
+def check_device(kind: str) -> None:
+    """A GPU that a spec asks for is here, and so is a torch that can use it; said before the work."""
+    if kind != CUDA:
+        return
+    build = _version("torch")
+    if build.endswith("+cpu"):
+        raise no_device(f"torch {build} is a build for the processor alone")
+    if gpu() is None:
+        raise no_device("the driver shows no such device here")
+
+
+def no_device(why: str) -> EmbspecError:
+    """What a spec asks for in vain."""
+    return fail("nowhere.device", f"`numerics.device: cuda` asks for a GPU, and {why}",
+                fix="train on a machine with a GPU and a torch built for CUDA, or write `numerics: {device: cpu}`",
+                field=DEVICE)
+
+
+def _device(kind: str) -> str:
+    """The CPU, or the GPU that training runs on; a plan can be made where there is none."""
+    if kind != CUDA:
+        return device()
+    return cuda(found) if (found := gpu()) else f"{CUDA} {MISSING}"
 
 
 @cache

@@ -136,7 +136,7 @@ def _said(error: OSError, path: str) -> EmbspecError:
                     fix="free some space, or set EMBSPEC_STORE to another disk, and run the command again")
     if error.errno == EROFS or isinstance(error, PermissionError):
         return fail("disk.read-only", f"`{path}` cannot be written ({error.strerror})",
-                    fix="set EMBSPEC_STORE to a folder that you may write, or correct its rights")
+                    fix="correct its rights; where it is the store, EMBSPEC_STORE may name a folder that you may write")
     return fail("disk.error", f"`{path}`: {error.strerror or error}")
 
 

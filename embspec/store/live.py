@@ -56,6 +56,13 @@ def selected(folder: str, globs: Sequence[str], paths: Iterable[str], apart: str
     return {name: path for pattern in patterns for path in rest if (name := pattern.name(path))}
 
 
+def path_of(folder: str, glob: str, name: str) -> str:
+    """Where the file lies that a glob would give this name; empty where it gives that name to none."""
+    pattern = _Pattern.of(folder, glob)
+    path = os.path.normpath(os.path.join(pattern.base, name))
+    return path if pattern.name(path) == name else ""
+
+
 def anchored(glob: str) -> str:
     """A glob as a path from the spec's folder, whichever file named it."""
     anchor, mark, pattern = glob.partition("//")

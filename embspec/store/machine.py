@@ -1,4 +1,4 @@
-"""What of the machine shows in floating-point bits: its kind of CPU, and how many cores it has."""
+"""What of the machine shows in floating-point bits: its kind of CPU, how many cores it has, its GPU."""
 from __future__ import annotations
 
 import os
@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 from embspec.errors import EmbspecError, fail
 
-PROFILE, THREADS = "numerics.profile", "numerics.threads"
-AVX2, NATIVE = "avx2", "native"
+PROFILE, THREADS, DEVICE = "numerics.profile", "numerics.threads", "numerics.device"
+AVX2, NATIVE, CUDA = "avx2", "native", "cuda"
 MOST_THREADS = 8
 _SHOWN = ("avx2", "avx512f", "asimd", "sve")  # the paths that libraries choose between
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_CAPABILITY = (75, 76)  # what the driver's API calls the two numbers of a device's capability
 _MAC = ("hw.physicalcpu", "machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features")
 
 
@@ -23,6 +25,13 @@ class Cpu(NamedTuple):
     vendor: str
     flags: frozenset[str]
     cores: int
+
+
+class Gpu(NamedTuple):
+    """What a GPU is called, and the version of instructions that it runs."""
+
+    name: str
+    capability: tuple[int, int]
 
 
 @cache
@@ -86,6 +95,36 @@ def device(of: Cpu | None = None) -> str:
     """`cpu AuthenticAMD avx2 avx512f`."""
     of = of or cpu()
     return " ".join(["cpu", of.vendor, *(flag for flag in _SHOWN if flag in of.flags)])
+
+
+@cache
+def gpu() -> Gpu | None:
+    """The first CUDA device that this process may see, asked of the driver: torch takes seconds to import."""
+    import ctypes  # only where a spec asks for such a device
+
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    name, number, one = ctypes.create_string_buffer(256), ctypes.c_int(), ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(number), 0) or driver.cuDeviceGetName(name, 256, number):
+        return None
+    found = []
+    for which in _CAPABILITY:
+        if driver.cuDeviceGetAttribute(ctypes.byref(one), which, number):
+            return None
+        found.append(one.value)
+    return Gpu(_word(name.value.decode("utf-8", "replace")), (found[0], found[1]))
+
+
+def cuda(of: Gpu) -> str:
+    """`cuda NVIDIA-H200 sm_90`."""
+    return f"{CUDA} {of.name} sm_{of.capability[0]}{of.capability[1]}"
+
+
+def one_gpu(of: Mapping[str, str]) -> str:
+    """The one device that training uses, as the driver counts: the first of those that the user leaves to us."""
+    return of.get(_VISIBLE, "0").split(",")[0].strip()
 
 
 def check_profile(profile: str, of: Cpu | None = None) -> None:

@@ -26,8 +26,10 @@ def opened(spec: str | None) -> Opened | None:
     kept = memo.load(at)
     if kept is None or not os.path.exists(at.lock):
         return None
+    found = world(at)
+    found.objects.looking = True  # what is corrupt is met again by the command, which says it
     with open(at.lock, encoding="utf-8") as file:
-        return Opened(at, kept.values, file.read(), world(at), timings.load(at))
+        return Opened(at, kept.values, file.read(), found, timings.load(at))
 
 
 def world(at: Places, store: str | None = None, environ: Mapping[str, str] = os.environ) -> DiskWorld:

@@ -100,3 +100,9 @@ def store_folder(environ: Mapping[str, str]) -> str:
     """`$EMBSPEC_STORE`, else the cache folder of the user."""
     given = environ.get("EMBSPEC_STORE")
     return os.path.abspath(given) if given else os.path.join(os.path.expanduser("~"), ".cache", "embspec", "v1")
+
+
+def there(store: str) -> None:
+    """Refuse a folder that is not there: of a name that was mistyped nobody may hear that all is well in it."""
+    if not os.path.isdir(store):
+        raise fail("usage.no-store", f"there is no store at {store}", fix="set EMBSPEC_STORE to the folder of one")

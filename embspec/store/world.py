@@ -32,6 +32,7 @@ class DiskWorld:
         self._reread = reread  # every byte again, as in CI: a restored cache may carry any time stamp
         self._live: dict[tuple[str, ...], str] = {}
         self._listed: dict[tuple[str, ...], list[tuple[str, str, int]]] = {}
+        self._believed: dict[tuple[str, ...], str] = {}
         self.hashed = 0
 
     def live(self, globs: Sequence[str]) -> str:
@@ -58,6 +59,15 @@ class DiskWorld:
         names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
         return [(name, then.get(name), now.get(name)) for name in names]
 
+    def believe(self, globs: Sequence[str], pin: str) -> None:
+        """The files are not here, and what is pinned of them stands."""
+        self._believed[tuple(globs)] = pin
+        self.settle(globs, pin)
+
+    def believed(self, globs: Sequence[str]) -> str:
+        """The pin of files that are not here; empty of those that are looked at."""
+        return self._believed.get(tuple(globs), "")
+
     def settle(self, globs: Sequence[str], pin: str) -> None:
         """What a stage consumed is what the files were in this command."""
         self._live[tuple(globs)] = pin
@@ -69,7 +79,7 @@ class DiskWorld:
 
     def records(self, key: str) -> Sequence[Record]:
         """The results of a key."""
-        return records.load(self.objects.store, key)
+        return records.load(self.objects.store, key, self.objects.looking)
 
     def settled(self, field: str) -> str:
         """What `auto` means on this machine; asked once in the life of a lock."""

@@ -46,7 +46,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "run": ("plan", "lock", "store", "stages.street", "git"),
     "serve": ("plan", "store"),
     "serve.search": ("plan.protocol", "retrieval", "serve.manifest", "stages.encoder", "stages.snapshot"),
-    "decide": ("measure", "retrieval", "plan", "lock"),
+    "decide": ("measure", "retrieval", "plan", "lock", "git", "store"),
     "api": (
         "spec", "plan", "lock", "store", "run", "stages.street", "stages.limits", "git", "decide", "measure",
         "retrieval", "report", "serve",

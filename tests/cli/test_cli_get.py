@@ -50,10 +50,13 @@ def test_a_model_of_a_revision(shipped: Shelf) -> None:
 
 
 def test_what_the_store_lacks(shipped: Shelf) -> None:
-    """The lock of the work tree names a model that nobody has: 32, and no folder."""
-    said = embspec("get", "--json")
+    """The lock of the work tree names a model that nobody has, nor a spec that makes one: 32, and no folder."""
+    said = embspec("get", "--json", "--no-run")
     assert (said.exit, said.codes) == (NOWHERE, ["nowhere.object"])
     assert "0" * 64 in said.json["errors"][0]["text"] and not Path("harbour-model").exists()
+    said = embspec("get", "--json")
+    assert (said.exit, said.codes) == (NOWHERE, ["nowhere.spec"])
+    assert "this spec has no stage `export`" in said.json["errors"][0]["text"] and not Path("harbour-model").exists()
     assert embspec("get", "nowhere").exit == USAGE
     assert embspec("get", "v1", "more").exit == USAGE
     Path("taken").mkdir()

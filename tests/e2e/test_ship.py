@@ -2,74 +2,25 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.harbour import edit, tree
-from tests.support.scenario import GIT
+from tests.support.programs import Stages, built, clone, command, commit, environ, git, ran, run
 from tests.support.ship import LOCK, OUT, SPEC, ship
 
-CODE = str(Path(__file__).parents[2])
 RATE = "  per_device_train_batch_size: 4\n"
 CRANE = Path("specs/docs/crane.md")
 ONE_CORE = ("taskset", "-c", "0")
 
 
-Stages = list[dict[str, Any]]
-Done = subprocess.CompletedProcess[str]
-
-
-def run(project: Path, *args: str, before: tuple[str, ...] = ()) -> Done:
-    """A command in a process of its own."""
-    return subprocess.run([*before, *command(*args)], cwd=project, env=environ(project), capture_output=True,
-                          text=True, check=False)
-
-
-def command(*args: str) -> list[str]:
-    """embspec as a program."""
-    return [sys.executable, "-m", "embspec", *args]
-
-
-def environ(project: Path) -> dict[str, str]:
-    """What a process of ours sees: the store lies beside the project."""
-    kept = {name: text for name, text in os.environ.items() if name != "CI"}
-    return {**kept, **GIT, "EMBSPEC_STORE": str(project.parent / "store"), "PYTHONPATH": CODE}
-
-
-def built(project: Path, *args: str, before: tuple[str, ...] = ()) -> Stages:
-    """A build that is green; what --json says of its stages."""
-    done = run(project, "build", "--json", *args, before=before)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return list(json.loads(done.stdout)["stages"])
-
-
-def ran(stages: Stages) -> list[str]:
-    """The stages that ran."""
-    return [stage["name"] for stage in stages if stage["state"] == "run"]
-
-
 def encoded(stages: Stages) -> int:
     """Texts that went through a model."""
     return sum(stage["counts"]["encoded"] for stage in stages)
-
-
-def git(project: Path, *args: str) -> str:
-    """A git command; what it printed."""
-    return subprocess.run(["git", *args], cwd=project, env=environ(project), check=True, capture_output=True,
-                          text=True).stdout
-
-
-def commit(project: Path, text: str) -> None:
-    """All that is not ignored."""
-    git(project, "add", "-A")
-    git(project, "commit", "-qm", text)
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +41,6 @@ def project(first: Path, tmp_path: Path) -> Path:
     for name in ("project", "store"):
         shutil.copytree(first / name, tmp_path / name)
     return tmp_path / "project"
-
-
-def clone(project: Path) -> Path:
-    """A fresh clone, with an empty store beside it."""
-    fresh = project.parent / "fresh" / "project"
-    git(project, "clone", "-q", str(project), str(fresh))
-    return fresh
 
 
 def test_a_second_build_does_nothing(project: Path) -> None:

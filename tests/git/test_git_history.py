@@ -28,6 +28,19 @@ def test_the_root_as_seen_from_a_folder(repo: Repository, tmp_path: Path) -> Non
     assert not git.shallow(str(repo.folder))
 
 
+def test_a_revision_that_is_not_there(repo: Repository, tmp_path: Path) -> None:
+    """What to do depends on why: a wrong name, a history that was cut off, or no repository at all."""
+    repo.commit("first")
+    repo.commit("second")
+    repo.git("clone", "--quiet", "--depth", "1", f"file://{repo.folder}", str(tmp_path / "cut"))
+    expected = {repo.folder: ("usage.revision", "git log"), tmp_path / "cut": ("usage.revision", "--unshallow"),
+                tmp_path: ("usage.no-repository", "git init")}
+    for folder, (code, fix) in expected.items():
+        with pytest.raises(EmbspecError) as error:
+            git.commit(str(folder), "HEAD~7")
+        assert error.value.problems[0].code == code and fix in error.value.problems[0].fix
+
+
 def test_revisions_in_which_a_line_came_or_went(repo: Repository) -> None:
     """Newest first, of all branches, of this file alone."""
     path = repo.folder / "a.lock"
@@ -99,7 +112,47 @@ def test_an_export_holds_the_files_as_they_were(repo: Repository, tmp_path: Path
     git.export("HEAD~1", str(repo.folder / "specs"), (".yaml", ".yml"), str(tmp_path / "out"))
     found = {str(p.relative_to(tmp_path / "out")): p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert found == {"a.yaml": "then", "base/b.yml": "then", "e.yaml": "then"}
-    for folder, revision in ((repo.folder, "nowhere"), (tmp_path, "HEAD")):
+    for folder, revision, code in ((repo.folder, "nowhere", "revision"), (tmp_path, "HEAD", "no-repository")):
         with pytest.raises(EmbspecError) as caught:
             git.export(revision, str(folder), (".yaml",), str(tmp_path / "none"))
-        assert caught.value.problems[0].code == "usage.revision"
+        assert caught.value.problems[0].code == f"usage.{code}"
+
+
+def test_the_history_of_a_path(repo: Repository) -> None:
+    """Newest first, with day and subject as they were given; of HEAD, of what is named, or of all branches."""
+    lock = repo.folder / "specs" / "[a] b.lock"
+    lock.parent.mkdir()
+    for text in ("one", "two"):
+        lock.write_text(text)
+        repo.commit(f"{text}: «it» is\n\nmore of it")
+    (repo.folder / "other").write_text("x")
+    repo.commit("another file")
+    repo.git("checkout", "--quiet", "-b", "side", "HEAD~2")
+    lock.write_text("three")
+    repo.commit("aside")
+    repo.git("checkout", "--quiet", "main")
+
+    def subjects(*how: str) -> list[str]:
+        return [found.subject for found in git.history(str(lock.parent), [git.literal(str(lock))], *how)]
+
+    assert subjects() == ["two: «it» is", "one: «it» is"]
+    assert subjects("--all") == ["aside", "two: «it» is", "one: «it» is"]
+    assert subjects("side", "--max-count=1") == ["aside"] and subjects("nowhere") == []
+    newest = git.history(str(lock.parent), [git.literal(str(lock))])[0]
+    assert newest.day == "2023-11-14" and newest.commit == git.commit(str(repo.folder), "HEAD~1")
+    assert git.history(str(repo.folder), ["specs/a.lock"]) == []
+    with pytest.raises(EmbspecError):
+        git.commit(str(repo.folder), "nowhere")
+
+
+def test_a_file_of_a_revision_by_its_name(repo: Repository, tmp_path: Path) -> None:
+    """Blanks and brackets are letters like others; what is not there is None, and the next question is answered."""
+    path = repo.folder / "specs" / "[a] b missing"
+    path.parent.mkdir()
+    path.write_text("held")
+    first = repo.commit("first")
+    with git.Blobs(str(path.parent), str(tmp_path)) as blobs:
+        for name, expected in (("c", None), (path.name, b"held"), ("a missing", None), (path.name, b"held")):
+            file = blobs.find(f"{first}:./{name}")
+            assert (file.read() if file else None) == expected
+        assert blobs.find(f"{'0' * 40}:./{path.name}") is None

@@ -15,7 +15,7 @@ import pytest
 from embspec.api import RECIPES, Order, Project
 from embspec.lock.text import Lock
 from embspec.plan.keys import ingredients, key
-from embspec.plan.plan import locked_ingredients
+from embspec.plan.then import locked_ingredients
 from embspec.plan.values import Wish
 from embspec.stages.street import STREET
 from tests.support.mini import SPEC, project

@@ -58,3 +58,11 @@ def test_it_is_the_same_way_back() -> None:
     now = Lock({**OLD.blocks, "split": OLD.blocks["split"]._replace(params={"seed": "7"})})
     (there,), (back,) = diff(OLD, now), diff(now, OLD)
     assert [(r.field, r.now, r.then) for r in back.params] == [(r.field, r.then, r.now) for r in there.params]
+
+
+def test_a_field_that_says_what_always_was_is_no_difference() -> None:
+    """A lock that was written before there was the field, beside one that was written after."""
+    before, after = (Lock({"train": Block("1", {}, params)}) for params in ({"a": "1"}, {"a": "1", "b": "null"}))
+    assert diff(before, after, {"b": "null"}) == [] == diff(after, before, {"b": "null"})
+    assert [d.params for d in diff(before, after)] == [(Reason("b", None, "null"),)]
+    assert [d.params for d in diff(before, after, {"b": "0"})] == [(Reason("b", None, "null"),)]

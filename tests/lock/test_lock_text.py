@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from embspec.errors import EmbspecError
 from embspec.lock.text import HEAD, Lock, read, write
 from embspec.plan.canonical import plain, scalar
 from embspec.plan.values import Block
+from embspec.report.schemas import LOCK
 
 WORD = st.sampled_from(
     [
@@ -136,6 +138,22 @@ def test_the_text_is_what_a_review_reads() -> None:
 def test_an_environment_that_no_block_names_is_gone() -> None:
     """Each fact once, and none that nobody needs."""
     assert "env-" not in write(Lock({"corpus": Block("1")}, ENVS), STAGES)
+
+
+def test_a_block_of_pins_alone_is_a_block() -> None:
+    """What a merge or an upgrade leaves of a stage that is to be built, by our own schema too."""
+    blocks = {"split": Block(pin={"dropped": "0.0"}), "train": Block("1")}
+    text = write(Lock(blocks), STAGES)
+    assert text.endswith("\n\nsplit:\n  pin:\n    dropped: 0.0\n\ntrain:\n  recipe: 1\n")
+    assert read(text, "x.lock").blocks == blocks
+    jsonschema.Draft202012Validator(LOCK).validate(YAML(typ="safe", pure=True).load(io.StringIO(text)))
+
+
+def test_an_environment_that_is_not_there_is_told() -> None:
+    """By the stages that name it."""
+    lock = Lock({"split": Block("1", env="env-3f9a"), "train": Block("1", env="env-b07c"), "corpus": Block("1")},
+                {"env-b07c": {"torch": "2.13.0"}})
+    assert lock.dangling == ["split"] and read(write(lock, STAGES), "x.lock").dangling == ["split"]
 
 
 GOOD = "lock: 1\n\ncorpus:\n  recipe: 1\n  params:\n    corpus.path: docs\n  key: 9c41\n"

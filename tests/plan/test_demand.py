@@ -42,6 +42,16 @@ def test_a_stage_that_runs_asks_for_what_it_opens() -> None:
     assert toys.blocks["split"] == before["split"] and toys.blocks["train"] != before["train"]
 
 
+def test_bytes_that_are_asked_for_are_brought() -> None:
+    """Whoever wants an artefact itself has it made again where it is nowhere; what is at hand makes no work."""
+    toys = built()
+    wish = Wish(publish=False, bring=frozenset({"split/test", "evaluate/scores"}))
+    assert moving(toys.plan(wish)) == {}
+    lose(toys, "split/train", "split/test", "pairs.gold/rows")
+    assert moving(toys.plan(wish)) == {"pairs.gold": RUN, "split": RUN}
+    assert moving(toys.plan(Wish(publish=False))) == {}
+
+
 def test_the_lock_is_not_stale_because_bytes_are_missing() -> None:
     """What the lock says still holds; only work is to be done."""
     toys = built()

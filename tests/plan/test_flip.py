@@ -92,6 +92,8 @@ VALUES: Mapping[str, str] = {
     "train.early_stopping": "null",
     "train.early_stopping.metric": "recall@10",
     "train.evals_per_epoch": "2",
+    "train.checkpoint_minutes": "2.5",
+    "train.max_seconds": "60",
     "numerics.profile": "native",
     "numerics.threads": "1",
     "numerics.device": "cuda",
@@ -137,7 +139,7 @@ def refusals(values: Mapping[str, Any], written: Mapping[str, Where]) -> set[str
 def constant(work: Work) -> Did:
     """Artefacts that are always the same bytes: only a stage's own ingredients make it stale."""
     step = work.step
-    return Did({a: f"{step.node.name}/{a}" for a in step.node.makes}, {p: p for p in step.node.stage.pins})
+    return Did({a: f"{step.node.name}/{a}" for a in step.node.makes}, {p: p for p in step.node.pins})
 
 
 @pytest.fixture(scope="module")

@@ -228,7 +228,8 @@ def test_a_stage_whose_pin_is_missing_runs_and_is_not_looked_up() -> None:
     """Its record would bring back another build's threshold."""
     toys = built()
     toys.blocks["split"] = toys.blocks["split"]._replace(pin={})
-    assert states(toys.plan())["split"] == RUN and reasons(toys.plan(), "split") == ["pin threshold", "key"]
+    assert states(toys.plan())["split"] == RUN and reasons(toys.plan(), "split") == ["pin threshold"]
+    assert toys.plan().steps[3].why[0].then == "threshold-1"  # its record knows what the lock does not say
     assert toys.build() == ["split"]
     assert moving(toys.plan()) == {}
 

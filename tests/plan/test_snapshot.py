@@ -123,3 +123,12 @@ def test_a_new_field_of_the_corpus_is_no_new_definition() -> None:
     assert moving(toys.plan()) == {}
     toys.values["corpus.late"] = 1
     assert set(moving(toys.plan())) >= {"corpus", "snapshot"}
+
+
+def test_a_build_up_to_an_early_stage_does_not_move_it() -> None:
+    """What is built on it is in the lock, although such a build leaves that out."""
+    toys = built()
+    before = pinned(toys)
+    toys.files["docs/c"] = "three"
+    assert toys.build(Wish(to="split"))[0] == "corpus"
+    assert pinned(toys) == before

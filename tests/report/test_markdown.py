@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from embspec.report.cells import table
 from embspec.report.markdown import render
-
-BARE: dict[str, Any] = {
-    "name": None,
-    "version": None,
-    "description": None,
-    "verdict": None,
-    "metrics": [],
-    "compared": [],
-    "identifiers": 0,
-    "retention": [],
-    "ships": None,
-    "tried": None,
-    "training": None,
-    "negatives": None,
-    "suites": [],
-    "split": None,
-    "documents": 0,
-    "tokenizer": None,
-    "hardest": [],
-}
+from tests.support.bare import BARE
 
 
 def test_a_bare_report_is_a_page() -> None:

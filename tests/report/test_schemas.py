@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from embspec.report.schemas import LOCK, OUTPUT, REPORT
+from tests.support.bare import BARE
 
 
 @pytest.mark.parametrize("schema", [LOCK, REPORT, OUTPUT], ids=["lock", "report", "output"])
@@ -20,25 +21,7 @@ def test_each_is_a_schema(schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize("change", [{"minutes": 3}, {"verdict": {"verdict": "grey", "gates": []}}, {"documents": -1}])
 def test_a_report_with_anything_else_is_refused(change: dict[str, Any]) -> None:
     """A key or a word that is not in the schema is no report, so a new one cannot slip in unsaid."""
-    good = {
-        "name": "kelp",
-        "version": None,
-        "description": None,
-        "verdict": None,
-        "metrics": [],
-        "compared": [],
-        "identifiers": 0,
-        "retention": [],
-        "ships": None,
-        "tried": None,
-        "training": None,
-        "negatives": None,
-        "suites": [],
-        "split": None,
-        "documents": 2,
-        "tokenizer": None,
-        "hardest": [],
-    }
+    good = {**BARE, "name": "kelp", "documents": 2}
     jsonschema.validate(good, REPORT)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**good, **change}, REPORT)

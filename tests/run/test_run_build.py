@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,30 @@ def test_a_stopped_build_goes_on(spec: Path, monkeypatch: pytest.MonkeyPatch) ->
             build(spec)
     assert os.listdir(Path(os.environ["EMBSPEC_STORE"], "tmp")) == []
     assert build(spec) == ["lexical", "evaluate", "gates", "report"] and moving(spec) == {}
+
+
+def test_what_another_build_made_meanwhile_is_taken(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a key looks again before it works: a clone on the same store has built everything by then.
+
+    The split finds pins of its own for each lock, and its key is known afterwards: it runs for both.
+    """
+    clone = spec.parents[2] / "clone"
+    shutil.copytree(spec.parents[1], clone)
+    real, turns = locked.held, list[str]()
+
+    def held(path: str, *args: Any) -> Any:
+        if f"{os.environ['EMBSPEC_STORE']}/lock" == os.path.dirname(path):
+            turns.append(path)
+            if len(turns) == 1:
+                assert build(clone / spec.relative_to(spec.parents[1])) == STAGES
+        return real(path, *args)
+
+    monkeypatch.setattr(locked, "held", held)
+    done = Project(str(spec)).build().done
+    assert [name for name, did in done.items() if did.step.state == RUN] == ["snapshot", "split"]
+    assert lock_of(spec).read_bytes() == lock_of(clone / spec.relative_to(spec.parents[1])).read_bytes()
+    assert len(set(turns)) == len(STAGES) - 1 and os.listdir(Path(
+        os.environ["EMBSPEC_STORE"], "lock")) == ["leases"]
 
 
 def test_a_disk_that_fills_up_under_a_stage_is_a_sentence(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,25 @@ def test_a_second_build_waits_and_then_says_so(spec: Path) -> None:
     assert len(Project(str(spec)).build().done) == 9
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_lock_file_that_somebody_else_left_is_no_bar(tmp_path: Path) -> None:
+    """Two persons share a store: what a killed build of one left behind, the other can lock all the same."""
+    path = tmp_path / "lock" / "key"
+    path.parent.mkdir()
+    path.touch(0o644)
+    for folder in (tmp_path.parents[1], tmp_path.parents[0], tmp_path):
+        folder.chmod(0o755)
+    path.parent.chmod(0o777)
+    os.seteuid(65534)
+    try:
+        with locked.held(str(path), 0, lambda: None), pytest.raises(EmbspecError) as caught:
+            with locked.held(str(path), 0, lambda: None):
+                pass
+        assert [p.code for p in caught.value.problems] == ["waited.build"]
+    finally:
+        os.seteuid(0)
+
+
 def test_two_builds_at_once_make_one_lock(spec: Path) -> None:
     """Two processes: both succeed, the second finds the work done."""
     command = [sys.executable, "-m", "embspec", "build", str(spec), "--json"]

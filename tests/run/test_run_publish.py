@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from embspec.run import publish as module
 from embspec.run.publish import publish, repair
 from embspec.store.places import Places
 from embspec.store.world import DiskWorld
+from tests.support.killed import kill
 
 MODEL = Stage("train", 1, (), ("model",), "", ships=True, out={"model": "model"})
 EXPORT = Stage("export", 1, (), ("onnx", "golden"), "", ships=True,
@@ -60,7 +58,7 @@ def plan(verdict: str, **outs: Any) -> Plan:
         stage = STAGES[name]
         out = made if isinstance(made, dict) else {stage.makes[0]: made}
         held = name == "index" and verdict == "red"
-        steps.append(Step(Node(name, stage, {}, {}, tuple(out), {}, ()), HELD if held else CLEAN, out=out))
+        steps.append(Step(Node(name, stage, {}, {}, tuple(out), {}, (), (), False), HELD if held else CLEAN, out=out))
     return Plan(tuple(steps), (), (), verdict)
 
 
@@ -228,24 +226,14 @@ def test_what_a_user_put_where_it_belongs(world: DiskWorld, tmp_path: Path, ther
     assert (tmp_path / "elsewhere" / "kept").read_text() == "kept"
 
 
-KILLED = """
-import os, pickle, signal, sys
+PUBLISHED = """
+import pickle, sys
 from embspec.run import publish
-name, after = sys.argv[2], int(sys.argv[3])
-real = getattr(os, name)
-def killed(*args, **rest):
-    global after
-    after -= 1
-    if after < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args, **rest)
-setattr(os, name, killed)
-if name == "rename":
+if sys.argv[2] == "rename":
     publish.exchange = lambda one, other: False  # a disk that cannot
 with open(sys.argv[1], "rb") as file:
     now, world = pickle.load(file)
 publish.publish(now, world)
-print("done")
 """
 KILLS = [("replace", 0), ("replace", 2), ("rename", 0), ("rename", 1), ("rmdir", 0), ("unlink", 1), ("fsync", 0)]
 
@@ -256,10 +244,7 @@ def test_a_kill_at_any_moment_leaves_one_model(world: DiskWorld, tmp_path: Path,
     publish(plan("green", **whole(world, 1)), world)
     now = plan("green", **whole(world, 2))
     (tmp_path / "now").write_bytes(pickle.dumps((now, world)))
-    code = [sys.executable, "-c", KILLED, str(tmp_path / "now"), name, str(after)]
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(code, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": root})
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    kill(PUBLISHED, name, after, str(tmp_path / "now"), name)
     before = {f.strip() for path, f in shown(world).items() if path.startswith("model/")}
     assert before in ({"model 1"}, {"model 2"}) or (before == set() and (name, after) == ("rename", 1))
     repair(world)

@@ -97,6 +97,41 @@ def test_the_native_profile_fixes_no_path() -> None:
     assert (found["OMP_NUM_THREADS"], found["HOME"]) == ("4", "/x")
 
 
+def test_a_gpu_is_left_visible_and_made_to_repeat() -> None:
+    """One device, the user's first, with cuBLAS's workspace fixed and TF32 off; without one it is as ever."""
+    user = {"CUDA_VISIBLE_DEVICES": "3,1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUBLASLT_WORKSPACE_SIZE": "9",
+            "CUDNN_LOGINFO_DBG": "1", "CUDA_LAUNCH_BLOCKING": "1", "NVIDIA_TF32_OVERRIDE": "1"}
+    found = environ("avx2", 2, user, "cuda")
+    shown = {name: text for name, text in found.items() if name.startswith(("CU", "NVIDIA"))}
+    assert shown == {"CUDA_VISIBLE_DEVICES": "3", "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "NVIDIA_TF32_OVERRIDE": "0",
+                     "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    assert environ("avx2", 2, {}, "cuda")["CUDA_VISIBLE_DEVICES"] == "0"
+    assert {name: text for name, text in found.items() if name not in shown} == {
+        name: text for name, text in environ("avx2", 2, user).items() if name not in shown}
+    for device in ("", "cpu", "auto"):
+        assert environ("avx2", 2, user, device)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_gpu_that_is_not_here_is_said_before_the_work(workers: Workers, tmp_path: Path) -> None:
+    """Exit 32 at the field, without a process; a device of another kind asks for nothing."""
+    one = task(tmp_path, "talking", params={"train.rate": 1})
+    error = broken(workers, one._replace(device="cuda"))
+    assert (error.exit, error.problems[0].code, error.problems[0].field) == (32, "nowhere.device", "numerics.device")
+    assert workers._servers == {} and not Path(one.out, "kept").exists()
+    assert run(workers, one._replace(device="cpu")).made.counts == {"rows": 1}
+
+
+def test_a_gpu_that_torch_cannot_use_is_said_too(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver shows one, and torch finds none; the process is fresh and serves nothing else."""
+    monkeypatch.setattr("embspec.run.worker.check_device", lambda kind: None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "77")
+    error = broken(workers, task(tmp_path, "talking", ("torch",))._replace(device="cuda"))
+    assert error.problems[0].code == "nowhere.device" and "finds none that it can use" in error.problems[0].text
+    assert workers._servers == {}
+
+
 def test_a_profile_that_this_machine_lacks_is_said_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +232,7 @@ def test_a_server_imports_once_and_forks_for_each(tmp_path: Path) -> None:
         for threads in (1, 1, 2):
             stat = run(workers, task(tmp_path, "surroundings", ("numpy", "tokenizers"), threads=threads)).made.stat
             assert stat["imported"] == ["numpy"] and stat["threads"] == 1
-        assert list(workers._servers) == [("native", 1), ("native", 2)]
+        assert list(workers._servers) == [("native", 1, ""), ("native", 2, "")]
         servers = [server._process.pid for server in workers._servers.values()]
         assert not any(map(gone, servers))
     assert all(map(gone, servers))

@@ -8,9 +8,10 @@ import pytest
 from embspec.errors import EmbspecError
 from embspec.store import environment as module
 from embspec.store import machine
-from embspec.store.environment import MISSING, check_packages, engine, environment
-from embspec.store.machine import Cpu
+from embspec.store.environment import MISSING, check_device, check_packages, engine, environment
+from embspec.store.machine import Cpu, Gpu
 
+GPU = Gpu("NVIDIA-H200", (9, 0))
 PINS = {"tree": "sha256:ab 3 files", "numerics.profile": "avx2", "numerics.threads": "2"}
 
 
@@ -21,6 +22,38 @@ def test_a_stage_of_floats_records_its_device_and_numerics(monkeypatch: pytest.M
     assert {k: v for k, v in floats.items() if k not in exact} == {
         "device": "cpu AuthenticAMD avx2 avx512f", "math": "avx2 threads-2"}
     assert list(floats)[-2:] == ["device", "math"] and exact["numpy"] == metadata.version("numpy")
+
+
+@pytest.mark.parametrize(("here", "line"), [(GPU, "cuda NVIDIA-H200 sm_90"), (None, "cuda missing")])
+def test_a_training_on_a_gpu_records_that(monkeypatch: pytest.MonkeyPatch, here: Gpu | None, line: str) -> None:
+    """In place of the processor's line, which stays where no GPU is pinned; where none is, a plan can be made."""
+    monkeypatch.setattr(module, "gpu", lambda: here)
+    pinned = environment(("numpy",), {**PINS, "numerics.device": "cuda"})
+    assert pinned["device"] == line and pinned["math"] == "avx2 threads-2"
+    plain = environment(("numpy",), {**PINS, "numerics.device": "cpu"})
+    assert plain == environment(("numpy",), PINS) and plain["device"].startswith("cpu ")
+    assert {name for name in plain if plain[name] != pinned[name]} == {"device"}
+
+
+@pytest.mark.parametrize(("build", "here", "said"), [
+    ("2.13.0+cpu", GPU, "torch 2.13.0+cpu is a build for the processor alone"),
+    ("2.13.0", None, "the driver shows no such device here"),
+    ("2.13.0+cu130", GPU, ""),
+])
+def test_a_gpu_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, build: str, here: Gpu | None, said: str) -> None:
+    """Exit 32 with the way out; training on the processor never asks."""
+    monkeypatch.setattr(module, "_version", lambda name: build)
+    monkeypatch.setattr(module, "gpu", lambda: here)
+    for kind in ("", "cpu"):
+        check_device(kind)
+    if not said:
+        return check_device("cuda")
+    with pytest.raises(EmbspecError) as caught:
+        check_device("cuda")
+    problem = caught.value.problems[0]
+    assert (caught.value.exit, problem.field) == (32, "numerics.device") and said in problem.text
+    assert "numerics: {device: cpu}" in problem.fix
+    return None
 
 
 def test_a_package_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:

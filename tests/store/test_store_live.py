@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embspec.errors import EmbspecError
-from embspec.store.live import LiveTree, find, hub_cache, selected, tree_pin
+from embspec.store.live import LiveTree, find, hub_cache, path_of, selected, tree_pin
 from embspec.store.objects import listing
 
 FILES = [
@@ -127,6 +127,23 @@ def test_paths_outside_the_folder_keep_their_dots(tree: Path) -> None:
 def test_an_anchor_is_the_folder_of_the_file_that_named_the_pattern(tree: Path) -> None:
     """`folder//pattern`: the same names wherever the spec that extends it lies."""
     assert names(tree / "other", "../docs//deep/*.md") == names(tree / "docs", "deep/*.md") == ["deep/e.md"]
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4), st.sampled_from(["", "docs//", "../tree//", "../tree/docs//"]))
+@settings(max_examples=100)
+def test_a_name_leads_back_to_its_file(tree: Path, parts: list[str], anchor: str) -> None:
+    """From glob and name to the path that it was found at, and to none for a name that the glob does not give."""
+    pattern = anchor + "/".join(parts)
+    found = {each.name: each.path for each in find(str(tree), [pattern])}
+    assert {name: path_of(str(tree), pattern, name) for name in found} == found
+    others = {each.name for each in find(str(tree), [anchor + "**"])} - found.keys()
+    assert not any(path_of(str(tree), pattern, name) for name in others)
+
+
+def test_a_name_with_dots_leads_back(tree: Path) -> None:
+    """What lies outside of the folder keeps its dots, and is found by them."""
+    assert path_of(str(tree / "docs"), "../*.md", "../a.md") == str(tree / "a.md")
+    assert path_of(str(tree / "docs"), "../*.md", "../b.txt") == ""
 
 
 def test_links(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """What of a machine shows in bits, read from what Linux and macOS say."""
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+from typing import Any
 
 import pytest
 
 from embspec.errors import EmbspecError
 from embspec.store import machine
-from embspec.store.machine import Cpu, check_profile, device, from_cpuinfo, from_sysctl, settled
+from embspec.store.machine import Cpu, Gpu, check_profile, cuda, device, from_cpuinfo, from_sysctl, one_gpu, settled
 
 
 def x86(processors: list[tuple[int, int]], flags: str = "fpu sse2 avx avx2 avx512f avx512bw") -> str:
@@ -86,3 +88,48 @@ def test_this_machine_is_known() -> None:
     here = machine.cpu()
     assert here.cores >= 1 and device().startswith("cpu ") and (here.vendor != "unknown" or sys.platform != "linux")
     check_profile(settled("numerics.profile"))
+
+
+class Driver:
+    """A driver with one GPU, or one that refuses what it is asked."""
+
+    def __init__(self, refuses: str = "") -> None:
+        self.refuses = refuses
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> int:
+            if name == "cuDeviceGetName":
+                args[0].value = b"NVIDIA H200"
+            if name == "cuDeviceGetAttribute":
+                args[0]._obj.value = {75: 9, 76: 0}[args[1]]
+            return 100 if name == self.refuses else 0
+
+        return call
+
+
+@pytest.mark.parametrize(("driver", "found"), [
+    (Driver(), Gpu("NVIDIA-H200", (9, 0))), (Driver("cuInit"), None), (Driver("cuDeviceGet"), None),
+    (Driver("cuDeviceGetName"), None), (Driver("cuDeviceGetAttribute"), None), (None, None),
+])
+def test_the_driver_is_asked_for_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver | None, found: Gpu | None
+) -> None:
+    """Its name and capability; nothing where there is no driver, or it shows no device."""
+    def open(name: str) -> Driver:
+        if driver is None:
+            raise OSError(f"{name}: cannot open shared object file")
+        return driver
+
+    monkeypatch.setattr(ctypes, "CDLL", open)
+    machine.gpu.cache_clear()
+    try:
+        assert machine.gpu() == found
+        assert found is None or cuda(found) == "cuda NVIDIA-H200 sm_90"
+    finally:
+        machine.gpu.cache_clear()
+
+
+@pytest.mark.parametrize(("visible", "one"), [(None, "0"), ("2, 3", "2"), ("GPU-ab,GPU-cd", "GPU-ab"), ("", "")])
+def test_one_gpu_is_used(visible: str | None, one: str) -> None:
+    """The first that the user leaves visible, for a trainer that sees several would share the batch out."""
+    assert one_gpu({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}) == one

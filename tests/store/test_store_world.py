@@ -247,7 +247,7 @@ def test_records_of_a_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"x": 1}'])
 def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
-    """Never taken for a result, never passed over in silence: exit 50."""
+    """Never taken for a result, never passed over in silence: exit 50, once: it is set aside, and the stage runs."""
     from embspec.errors import EmbspecError
 
     records.save(str(tmp_path), "ab12", RECORD)
@@ -255,6 +255,8 @@ def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(EmbspecError) as caught:
         records.load(str(tmp_path), "ab12")
     assert (caught.value.problems[0].code, caught.value.exit) == ("corrupt.record", 50)
+    assert records.load(str(tmp_path), "ab12") == []
+    assert [p.read_text() for p in (tmp_path / "quarantine").iterdir()] == [text]
 
 
 @pytest.mark.parametrize("reread", [False, True])

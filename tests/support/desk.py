@@ -49,17 +49,23 @@ class Desk:
     """A desk that keeps what it was told."""
 
     def __init__(self, scratch: Path, digests: Mapping[str, str] | None = None, seed: int = 0,
-                 bank: Bank | None = None) -> None:
+                 bank: Bank | None = None, kept: Path | None = None) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
         self.scratch = scratch
         self.digests: Mapping[str, str] = digests or {}
         self.seed = seed
+        self.kept = kept
+        self.now = 0.0  # what its clock says
         self.bank = bank if bank is not None else Bank()
         self.told: list[Progress] = []
 
     def tell(self, event: Progress) -> None:
         """Keep a word of progress."""
         self.told.append(event)
+
+    def seconds(self) -> float:
+        """What the test says the time is."""
+        return self.now
 
     def rows(self, space: Mapping[str, str]) -> BankRows:
         """The rows of one space; spaces are told apart by all they say."""

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
-BASE = """embspec: 1
+_LOSS = """\
+  guard: {relative_margin: 0.05, absolute_margin: null, max_score: null, cross_encoder: null, exclude: [positives]}
+  on_shortage: keep
+  rounds: 1
+loss:
+  name: CachedMultipleNegativesRankingLoss
+  scale: 20.0
+  mini_batch_size: auto
+  directions: [query_to_doc]
+  hardness_mode: null
+"""
+_TRAIN = """\
+  regularize: {merge_with_base: 0.7}
+train:
+  num_train_epochs: 1
+  per_device_train_batch_size: 128
+  learning_rate: auto
+  warmup_steps: 0.1
+  lr_scheduler_type: linear
+  weight_decay: 0.0
+  batch_sampler: no_duplicates
+  precision: fp32
+  early_stopping: {patience: 3, metric: ndcg@10}
+  load_best_model_at_end: true
+  evals_per_epoch: auto
+"""
+
+BASE = (
+    """embspec: 1
 name: base
 version: 1.0.0
 description: a base
@@ -38,30 +66,11 @@ negatives:
   miners:
     - {kind: dense, model: base, num_negatives: 4, window: {range_min: 0, range_max: 100}, sampling_strategy: top}
     - {kind: bm25, num_negatives: 2, window: {range_min: 0, range_max: 50}}
-  guard: {relative_margin: 0.05, absolute_margin: null, max_score: null, cross_encoder: null, exclude: [positives]}
-  on_shortage: keep
-  rounds: 1
-loss:
-  name: CachedMultipleNegativesRankingLoss
-  scale: 20.0
-  mini_batch_size: auto
-  directions: [query_to_doc]
-  hardness_mode: null
-  matryoshka: {dims: [32, 16], weights: [1, 1], n_dims_per_step: -1}
-  regularize: {merge_with_base: 0.7}
-train:
-  num_train_epochs: 1
-  per_device_train_batch_size: 128
-  learning_rate: auto
-  warmup_steps: 0.1
-  lr_scheduler_type: linear
-  weight_decay: 0.0
-  batch_sampler: no_duplicates
-  precision: fp32
-  early_stopping: {patience: 3, metric: ndcg@10}
-  load_best_model_at_end: true
-  evals_per_epoch: auto
-numerics: {profile: auto, threads: auto, device: auto}
+"""
+    + _LOSS
+    + "  matryoshka: {dims: [32, 16], weights: [1, 1], n_dims_per_step: -1}\n"
+    + _TRAIN
+    + """numerics: {profile: auto, threads: auto, device: auto}
 eval:
   metrics: [recall@10, ndcg@10]
   dims: [32]
@@ -77,6 +86,7 @@ export: {onnx: {opset: 17, int8: {per_channel: true}}, golden_vectors: 32}
 index: {truncate_dim: 16, precision: float32}
 keys: {env: record}
 """
+)
 
 _HEAD = "embspec: 1\ncorpus: {path: docs/*.jsonl}\n"
 _GOLD = "pairs: [{name: gold, path: gold.jsonl, trust: gold}]\n"
@@ -100,30 +110,11 @@ negatives:
   miners:
     - {kind: dense, model: base, num_negatives: 4, window: {range_min: 0, range_max: 100}, sampling_strategy: top}
     - {kind: file, path: hard.jsonl}
-  guard: {relative_margin: 0.05, absolute_margin: null, max_score: null, cross_encoder: null, exclude: [positives]}
-  on_shortage: keep
-  rounds: 1
-loss:
-  name: CachedMultipleNegativesRankingLoss
-  scale: 20.0
-  mini_batch_size: auto
-  directions: [query_to_doc]
-  hardness_mode: null
-  matryoshka: {dims: [384, 192], weights: [1, 1], n_dims_per_step: -1}
-  regularize: {merge_with_base: 0.7}
-train:
-  num_train_epochs: 1
-  per_device_train_batch_size: 128
-  learning_rate: auto
-  warmup_steps: 0.1
-  lr_scheduler_type: linear
-  weight_decay: 0.0
-  batch_sampler: no_duplicates
-  multi_dataset_batch_sampler: proportional
-  precision: fp32
-  early_stopping: {patience: 3, metric: ndcg@10}
-  load_best_model_at_end: true
-  evals_per_epoch: auto
+"""
+    + _LOSS
+    + "  matryoshka: {dims: [384, 192], weights: [1, 1], n_dims_per_step: -1}\n"
+    + _TRAIN
+    + """  multi_dataset_batch_sampler: proportional
   checkpoint_minutes: 5
   world_size: 1
   max_seconds: null

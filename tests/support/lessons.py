@@ -40,6 +40,8 @@ PARAMS: Mapping[str, Any] = {
     "train.load_best_model_at_end": True,
     "train.evals_per_epoch": "auto",
     "train.precision": "fp32",
+    "train.checkpoint_minutes": 5.0,
+    "train.max_seconds": None,
     "pin.numerics.profile": "native",
     "pin.numerics.threads": 1,
 }
@@ -128,7 +130,7 @@ def needs(folder: Path, base: Path, rows: World) -> dict[str, Path]:
     return made
 
 
-def run(folder: Path, base: Path, rows: World, *, seed: int = 5, **options: Any) -> Result:
+def run(folder: Path, base: Path, rows: World, *, seed: int = 5, desk: Desk | None = None, **options: Any) -> Result:
     """Run the stage; an option `loss__name` is the field `loss.name`, and None of a section leaves it out."""
     from embspec.stages.train.make import make
 
@@ -139,6 +141,6 @@ def run(folder: Path, base: Path, rows: World, *, seed: int = 5, **options: Any)
             for inner in [path for path in params if path.startswith(f"{field}.")]:
                 del params[inner]
         params[field] = value
-    out, desk = folder / "out", Desk(folder / "scratch", seed=seed)
+    out, desk = folder / "out", desk or Desk(folder / "scratch", seed=seed)
     out.mkdir(parents=True)
     return Result(make(params, needs(folder / "needs", base, rows), out, desk), out, desk)

@@ -145,7 +145,7 @@ def usual(work: Work) -> Did:
     texts = {**step.node.params, **work.needs, **work.files}
     told = "|".join(f"{name}={''.join(text.split())}" for name, text in texts.items())
     out = {a: f"{step.node.name}/{a} recipe {step.recipe}: {told}" for a in step.node.makes}
-    pins = {p: step.pin.get(p) or f"{p}-1" for p in step.node.stage.pins}
+    pins = {p: step.pin.get(p) or f"{p}-1" for p in step.node.pins}
     return Did(out, pins, {"verdict": "green"} if step.node.stage.judges else {})
 
 
@@ -247,7 +247,7 @@ class Toys:
         did = self.work.get(node.name, usual)(Work(step, needs, self.read(globs) if globs else {}))
         pins = {"tree": self.live(globs)} if globs else {}
         pins |= {field: step.pin[field] for field in node.settles}
-        pins |= {p: scalar(did.pins[p]) for p in node.stage.pins}
+        pins |= {p: scalar(did.pins[p]) for p in node.pins}
         out = {a: self.keep(did.out[a]) for a in node.makes}
         named = {k: v for k, v in step.named.items() if not k.startswith("pin ")} | {
             f"pin {p}": t for p, t in pins.items()

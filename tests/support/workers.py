@@ -5,7 +5,7 @@ import atexit
 
 from embspec.run.worker import Server, Workers
 
-_SERVERS: dict[tuple[str, int], Server] = {}
+_SERVERS: dict[tuple[str, int, str], Server] = {}
 
 
 class Shared(Workers):

@@ -8,20 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from embspec.stages.base.source import Source
+from embspec.stages.engines import MODES, modes
 
 CARD = "config_sentence_transformers.json"
 PORTABLE = "sentence_transformers.models."
 VERSION = {"sentence_transformers": "5.0.0"}  # of a version that every reader is newer than, so that none warns
 KINDS = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ORDERS = re.compile(r"Transformer Pooling( Dense)*( Normalize)?|StaticEmbedding( Normalize)?")
-MODES = {  # in the order in which several of them are joined
-    "cls": "pooling_mode_cls_token",
-    "max": "pooling_mode_max_tokens",
-    "mean": "pooling_mode_mean_tokens",
-    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
-    "weightedmean": "pooling_mode_weightedmean_tokens",
-    "lasttoken": "pooling_mode_lasttoken",
-}
 OTHER = "take another base, or one that was saved without it"
 
 
@@ -86,14 +79,12 @@ def write_modules(kinds: Sequence[str], out: Path) -> list[str]:
 def pooling(config: Mapping[str, Any], width: int, default: str) -> tuple[dict[str, Any], int]:
     """The pooling in old names, and how wide its vectors are."""
     said = config.get("pooling_mode")
-    if said is None:
-        modes = [mode for mode, key in MODES.items() if config.get(key)] or [default]
-    else:
-        modes = [said] if isinstance(said, str) else list(said)
+    said = (modes(config) or [default]) if said is None else said
+    chosen = [said] if isinstance(said, str) else list(said)
     width = config.get("word_embedding_dimension") or config.get("embedding_dimension") or width
-    asked = {key: mode in modes for mode, key in MODES.items()}
+    asked = {key: mode in chosen for mode, key in MODES.items()}
     portable = {"word_embedding_dimension": width, **asked, "include_prompt": config.get("include_prompt", True)}
-    return portable, width * len(modes)
+    return portable, width * len(chosen)
 
 
 def dense(module: Module, source: Source) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from embspec.measure.stats import too_narrow
 from embspec.measure.table import How, differences, means, retention
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.report.card import render
-from embspec.stages.snapshot import rows
+from embspec.stages.snapshot import count, rows
 
 SHOWN = (BASE, BM25, TUNED, SHIPPED)
 SETTINGS = ("model.method", "loss.", "train.")  # the parameters that say how it was trained
@@ -36,9 +36,9 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         "retention": [row for row in retention(measured, SUITE, TUNED, how) if row["precision"] == PLAIN],
         "tests": _tests(measured, how),
         "ships": _json(needs["choose/choice.json"]),
-        "documents": _lines(needs["snapshot/manifest"]),
+        "documents": count(needs["snapshot/manifest"]),
         "split": _json(needs["split/leaks.json"]),
-        "negatives": _negatives(needs["negatives/ledger.jsonl"]),
+        "negatives": next(rows(needs["negatives/ledger.jsonl"]))["summary"]["negatives"],
         "settings": {path: params[path] for path in sorted(params) if path.startswith(SETTINGS)},
     }
     (out / "README.md").write_text(render(card), encoding="utf-8")
@@ -80,16 +80,6 @@ def _tests(measured: Mapping[Form, Sequence[Row]], how: How) -> dict[str, Any]:
     some = next(iter(measured.values()), [])
     clusters = len(set(how.labels(some)))
     return {"queries": len(some), "clusters": clusters, "narrow": too_narrow(len(some), clusters)}
-
-
-def _negatives(path: Path) -> int:
-    with open(path, "rb") as lines:
-        return int(json.loads(lines.readline())["summary"]["negatives"])
-
-
-def _lines(path: Path) -> int:
-    with open(path, "rb") as file:
-        return sum(1 for _ in file)
 
 
 def _json(path: Path) -> Any:

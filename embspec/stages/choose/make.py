@@ -12,7 +12,7 @@ from embspec.retrieval import fusion
 from embspec.stages.dims import shippable
 from embspec.stages.encoder import opened
 from embspec.stages.ranking import Dense, Served, Vectors, dense, served
-from embspec.stages.snapshot import Lexical, lexical, rows
+from embspec.stages.snapshot import Lexical, chosen_tokenizer, lexical, rows
 
 Row = Mapping[str, Any]
 Method = Mapping[str, Any]
@@ -40,7 +40,7 @@ class Bench(NamedTuple):
 
     def rank(self, form: Served, depth: int) -> list[list[tuple[str, float]]]:
         """What the model finds for each query."""
-        skip = [self.words.skipped(q["query"], judged) for q, judged in zip(self.queries, self.judged, strict=True)]
+        skip = [self.words.echoes.of(q["query"], judged) for q, judged in zip(self.queries, self.judged, strict=True)]
         return self.dense.rank(self.asked, depth, skip, form)
 
     def mean(self, metric: str, ranked: Sequence[Sequence[tuple[str, float]]]) -> float:
@@ -55,14 +55,14 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     encoder = opened(needs["train/model"], desk.digests["train/model"], desk)
     possible = shippable(encoder.dim, params)
     queries = list(rows(needs["split/validation.jsonl"]))
-    tokenizer = json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"]
+    texts = [query["query"] for query in queries]
     documents = needs["snapshot/documents.jsonl"]
     bench = Bench(
         queries,
         [{p["id"]: p["grade"] for p in query["positives"]} for query in queries],
-        encoder.queries([query["query"] for query in queries]),
+        encoder.queries(texts),
         dense(documents, encoder),
-        lexical(documents, tokenizer, params, [query["query"] for query in queries]),
+        lexical(documents, chosen_tokenizer(needs), params, texts),
         needs["export/ranges.json"],
     )
     desk.tell(Progress("dimensions", 0, 2))

@@ -6,24 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from embspec.measure.forms import SHIPPED, TUNED
 from embspec.measure.metrics import DEEP, gains, score, split_name
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.stages.evaluate.models import Asked, Models
 from embspec.stages.evaluate.rank import Question, Ranker
 from embspec.stages.evaluate.stat import summary, told_twice
-from embspec.stages.evaluate.systems import (
-    ROLES,
-    SHIPPED,
-    SYSTEMS,
-    TUNED,
-    WORDS,
-    Choice,
-    Form,
-    asked,
-    forms,
-    precisions,
-)
-from embspec.stages.snapshot import lexical, rows
+from embspec.stages.evaluate.systems import ROLES, SYSTEMS, WORDS, Choice, Form, asked, forms, precisions
+from embspec.stages.snapshot import chosen_tokenizer, lexical, rows
 
 Row = Mapping[str, Any]
 EVERY = 100  # queries between two words of progress
@@ -76,8 +66,8 @@ def _questions(needs: Mapping[str, Any], parts: Iterable[str]) -> Mapping[str, S
 
 
 def _bench(params: Params, needs: Mapping[str, Any], questions: Sequence[Question], desk: Desk) -> Bench:
-    tokenizer = json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"]
-    words = lexical(needs["snapshot/documents.jsonl"], tokenizer, params, [q.row["query"] for q in questions])
+    texts = [question.row["query"] for question in questions]
+    words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, texts)
     same = _classes(needs["snapshot/manifest"]) if params["corpus.dedup.exact"] else {}
     depth = max([DEEP, *(split_name(metric)[1] or 0 for metric in params["eval.metrics"])])
     choice: Choice | None = json.loads(needs[CHOICE].read_bytes()) if CHOICE in needs else None
@@ -85,8 +75,8 @@ def _bench(params: Params, needs: Mapping[str, Any], questions: Sequence[Questio
     if choice is None:
         plain = dict.fromkeys(names, (WORDS,))
         return Bench(Ranker(words, plain, depth, None, {}), same, params["eval.metrics"])
-    texts = Asked([q.row["query"] for q in questions], [words.skipped(q.row["query"], q.judged) for q in questions])
-    models = Models(needs, desk, texts, max(depth, choice["depth"]))
+    alone = Asked(texts, [words.echoes.of(q.row["query"], q.judged) for q in questions])
+    models = Models(needs, desk, alone, max(depth, choice["depth"]))
     dims = models.dims(params)
     found = {name: forms(name, dims, precisions(params), choice) for name in names}
     for role in ROLES:

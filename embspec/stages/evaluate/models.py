@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embspec.plan.protocol import Desk, Params, Progress
-from embspec.retrieval import knn, quantize
+from embspec.retrieval import quantize
 from embspec.stages.dims import measured
 from embspec.stages.encoder import Encoder, opened
 from embspec.stages.evaluate.systems import BASE, MODEL, Form
@@ -84,7 +84,5 @@ class Models:
         dim, precision = form[0] or self._encoder(role).dim, form[1] or ""
         if role != BASE or precision != INT8:
             return served(self._needs["export/ranges.json"], dim, precision)
-        starts = range(0, len(found.vectors), knn.DOCUMENTS)
-        parts = (knn.cut(found.vectors[start : start + knn.DOCUMENTS], dim, found.similarity) for start in starts)
-        low, high = zip(*map(quantize.ranges, parts), strict=True)
+        low, high = zip(*map(quantize.ranges, found.cut(dim)), strict=True)
         return Served(dim, precision, (np.min(low, axis=0), np.max(high, axis=0)))

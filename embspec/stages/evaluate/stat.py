@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from embspec.measure.forms import SUITE
 from embspec.stages.evaluate.systems import Choice, Form
 
-SUITE = "domain"
 DIGITS = 4
 
 Means = Mapping[str, float]

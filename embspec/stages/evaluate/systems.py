@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from embspec.errors import fail
+from embspec.measure.forms import FUSED, PLAIN, SHIPPED, TUNED
 from embspec.plan.protocol import Params
 
 Choice = Mapping[str, Any]
@@ -14,10 +15,7 @@ Form = tuple[int | None, str | None]
 """Dim and precision; words alone have neither."""
 
 WORDS: Form = (None, None)
-PLAIN = "float32"
 BASE, MODEL = ROLES = ("base/base", "train/model")  # the artefacts that are models
-SHIPPED = "shipped"
-TUNED = "tuned"
 
 
 class System(NamedTuple):
@@ -51,8 +49,8 @@ SYSTEMS: Mapping[str, System] = {
     "bm25": System(None, _alone),
     "hybrid": System(BASE, _plain_rrf),
     "base+bm25": System(BASE, _plain_rrf),  # the same under its long name
-    "tuned": System(MODEL, _alone),
-    "tuned+bm25": System(MODEL, _fused),
+    TUNED: System(MODEL, _alone),
+    FUSED: System(MODEL, _fused),
     SHIPPED: System(MODEL, _served),
 }
 
@@ -70,7 +68,7 @@ def asked(params: Params, choice: Choice | None) -> list[str]:
     if choice is None:
         return names
     # Retention is of the tuned model, and a gate may hold what ships against itself in another form.
-    source = ["tuned"] if choice["fusion"]["method"] == "none" else ["tuned", "tuned+bm25"]
+    source = [TUNED] if choice["fusion"]["method"] == "none" else [TUNED, FUSED]
     return [*(n for n in names if n != SHIPPED), *(n for n in source if n not in names), SHIPPED]
 
 

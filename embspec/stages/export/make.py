@@ -19,6 +19,7 @@ from embspec.retrieval import knn, quantize
 from embspec.stages import encoder
 from embspec.stages.dims import dims, measured, shippable
 from embspec.stages.encoder import Encoder
+from embspec.stages.engines import STATIC, parts
 from embspec.stages.export.parity import Likeness, Runtime, likeness
 from embspec.stages.snapshot import Document, documents, passage
 
@@ -89,7 +90,7 @@ def _onnx(
     per_channel = None if "export.onnx.int8" in params else params["export.onnx.int8.per_channel"]
     whole, small = out / "model.onnx", out / "model_quantized.onnx"
     desk.tell(Progress("writing ONNX"))
-    if _is_static(folder):
+    if parts(folder)[0].kind == STATIC:
         from embspec.stages.export import static
 
         table = static.read(folder)
@@ -116,10 +117,6 @@ def _onnx(
 def _said(name: str, found: Likeness, texts: int) -> str:
     return (f"{name} has cosine {found.cosine:.6f} to the model at the least, largest difference "
             f"{found.difference:.1e}, on {texts} texts")
-
-
-def _is_static(folder: Path) -> bool:
-    return bool(json.loads((folder / "modules.json").read_bytes())[0]["type"].endswith(".StaticEmbedding"))
 
 
 def _installed() -> None:

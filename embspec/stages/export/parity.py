@@ -1,14 +1,15 @@
 """Whether an ONNX model gives the vectors of the model it was made from."""
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+
+from embspec.stages.engines import STATIC, optional, parts
 
 BATCH = 8
 
@@ -28,15 +29,14 @@ class Runtime:
     def __init__(self, path: Path, folder: Path, max_length: int | None) -> None:
         import onnxruntime  # type: ignore[import-untyped]
 
-        first = json.loads((folder / "modules.json").read_bytes())[0]
-        folder = folder / first["path"]
+        kind, folder = parts(folder)[0]
         self._tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._specials = not first["type"].endswith(".StaticEmbedding")
-        self._lower = _read(folder / "sentence_bert_config.json").get("do_lower_case", False)
+        self._specials = kind != STATIC
+        self._lower = optional(folder / "sentence_bert_config.json").get("do_lower_case", False)
         self._tokens.no_truncation()
         if max_length is not None:
             self._tokens.enable_truncation(max_length)
-        said = _read(folder / "tokenizer_config.json")
+        said = optional(folder / "tokenizer_config.json")
         pad = said.get("pad_token")
         number = self._tokens.token_to_id(pad["content"] if isinstance(pad, dict) else pad) if pad else None
         self._tokens.enable_padding(direction=said.get("padding_side", "right"), pad_id=number or 0)
@@ -57,11 +57,6 @@ class Runtime:
         }
         given = {name: np.array(values[name], np.int64).reshape(len(rows), -1) for name in self.inputs}
         return np.asarray(self._session.run(["sentence_embedding"], given)[0], np.float32)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON file that not every model has."""
-    return dict(json.loads(path.read_bytes())) if path.exists() else {}
 
 
 def likeness(runtime: Runtime, texts: Sequence[str], vectors: Floats) -> Likeness:

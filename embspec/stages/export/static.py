@@ -1,7 +1,6 @@
 """A static model as ONNX: gather and masked mean, without torch and without `offsets`."""
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from embspec.errors import fail
+from embspec.stages.engines import STATIC, parts
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
@@ -30,12 +30,12 @@ class Static(NamedTuple):
 
 def read(folder: Path) -> Static:
     """The table of a static model, and whether its sums are brought to length 1."""
-    modules = json.loads((folder / "modules.json").read_bytes())
-    kinds = [module["type"].rsplit(".", 1)[1] for module in modules]
-    if kinds not in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+    made_of = parts(folder)
+    kinds = [part.kind for part in made_of]
+    if kinds not in ([STATIC], [STATIC, "Normalize"]):
         raise fail("stage.onnx", f"a static model with the modules {', '.join(kinds)} cannot be written as ONNX",
                    fix="leave out `export.onnx`", field="export.onnx")
-    table = load_file(folder / modules[0]["path"] / "model.safetensors")["embedding.weight"]
+    table = load_file(made_of[0].folder / "model.safetensors")["embedding.weight"]
     return Static(np.ascontiguousarray(table, np.float32), "Normalize" in kinds)
 
 

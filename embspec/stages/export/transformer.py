@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import shutil
 import warnings
@@ -10,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import torch
-import transformers
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
 from transformers import AutoModel, AutoTokenizer
 
 from embspec.errors import fail
+from embspec.stages.engines import modes, parts, quiet, read
 
 MOST_OPSET = 20  # of the exporter whose files hold no local path
 # What torch says of every transformer: of this exporter, and of indices that are never negative in a mask.
@@ -28,14 +27,6 @@ SAID = (
     "The feature will be removed",
     "Exporting aten::index operator of advanced indexing",
 )
-POOLINGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}  # several are joined in this order
 
 
 class Pooling(nn.Module):
@@ -43,7 +34,7 @@ class Pooling(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
-        self.modes = [mode for key, mode in POOLINGS.items() if config.get(key)]
+        self.modes = modes(config)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Pool by each mode, side by side."""
@@ -62,7 +53,7 @@ def _pooled(mode: str, tokens: Tensor, marks: Tensor, places: Tensor) -> Tensor:
         return (tokens * last.to(tokens.dtype)).sum(1)
     weights = marks * places if mode == "weightedmean" else marks
     count = weights.sum(1).clamp(min=1e-9)
-    return (tokens * weights).sum(1) / (count.sqrt() if mode == "mean_sqrt_len" else count)
+    return (tokens * weights).sum(1) / (count.sqrt() if mode == "mean_sqrt_len_tokens" else count)
 
 
 class Dense(nn.Module):
@@ -74,7 +65,7 @@ class Dense(nn.Module):
         wide, narrow = tensors["linear.weight"].shape
         self.linear = nn.Linear(narrow, wide, bias="linear.bias" in tensors)
         self.load_state_dict(tensors)
-        name = json.loads((folder / "config.json").read_bytes()).get("activation_function", "Tanh")
+        name = read(folder / "config.json").get("activation_function", "Tanh")
         self.activation = getattr(nn, name.rpartition(".")[2])()
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -95,21 +86,19 @@ class Whole(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        first, pooling, *rest = json.loads((folder / "modules.json").read_bytes())
-        kinds = [module["type"].rsplit(".", 1)[1] for module in (first, pooling, *rest)]
+        first, pooling, *rest = made_of = parts(folder)
+        kinds = [part.kind for part in made_of]
         if kinds[:2] != ["Transformer", "Pooling"] or not set(kinds[2:]) <= {"Dense", "Normalize"}:
             raise fail("stage.onnx", f"a model with the modules {', '.join(kinds)} cannot be written as ONNX",
                        fix="leave out `export.onnx`", field="export.onnx")
         # Eager attention is plain matrix products: the others trace to operators that not every runtime has.
         with _quiet():
             self.encoder = AutoModel.from_pretrained(
-                str(folder / first["path"]), local_files_only=True, attn_implementation="eager", dtype=torch.float32
+                str(first.folder), local_files_only=True, attn_implementation="eager", dtype=torch.float32
             )
-        self.pooling = Pooling(json.loads((folder / pooling["path"] / "config.json").read_bytes()))
-        self.after = nn.Sequential(
-            *(Dense(folder / m["path"]) if m["type"].endswith(".Dense") else Normalize() for m in rest)
-        )
-        tokenizer = AutoTokenizer.from_pretrained(str(folder / first["path"]), local_files_only=True)
+        self.pooling = Pooling(read(pooling.folder / "config.json"))
+        self.after = nn.Sequential(*(Dense(part.folder) if part.kind == "Dense" else Normalize() for part in rest))
+        tokenizer = AutoTokenizer.from_pretrained(str(first.folder), local_files_only=True)
         given = set(tokenizer.model_input_names) & set(inspect.signature(self.encoder.forward).parameters)
         self.names = ["input_ids", "attention_mask", *(["token_type_ids"] if "token_type_ids" in given else [])]
 
@@ -151,16 +140,13 @@ def write_int8(source: Path, path: Path, scratch: Path, per_channel: bool) -> No
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What loader, exporter and quantiser say on every run, and nothing else; the parity check is what holds them."""
-    root, loader = logging.getLogger(), cast(Any, transformers.utils.logging)
-    level, bars = loader.get_verbosity(), loader.is_progress_bar_enabled()
+    root = logging.getLogger()
 
     def unknown(record: logging.LogRecord) -> bool:
         return "Please consider to run pre-processing before quantization" not in record.getMessage()
 
     root.addFilter(unknown)
-    loader.set_verbosity_error()
-    loader.disable_progress_bar()
-    with warnings.catch_warnings():
+    with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=TracerWarning)
         for text in SAID:
             warnings.filterwarnings("ignore", text)
@@ -168,6 +154,3 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             root.removeFilter(unknown)
-            loader.set_verbosity(level)
-            if bars:
-                loader.enable_progress_bar()

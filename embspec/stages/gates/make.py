@@ -11,6 +11,7 @@ from embspec.measure.gate import Gate, line, parse_line
 from embspec.measure.judge import Scores, Verdict, judge, judge_slices, not_computed, standing
 from embspec.measure.metrics import DEEP, score, split_name
 from embspec.measure.stats import cluster_numbers
+from embspec.measure.table import How
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.stages.gates.sides import Missing, Sides, sides
 from embspec.stages.snapshot import rows
@@ -29,9 +30,7 @@ class Bench(NamedTuple):
     scores: Grouped
     runs: Grouped
     choice: Mapping[str, Any] | None
-    cluster: str
-    resamples: int
-    seed: int
+    how: How
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
@@ -43,9 +42,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         measured,
         grouped(_lean(runs)) if _unlisted(gates, measured) else {},
         json.loads(needs[CHOICE].read_bytes()) if CHOICE in needs else None,
-        params["eval.statistics.cluster"],
-        params["eval.statistics.resamples"],
-        params["seed"],
+        How(params["eval.statistics.cluster"], params["eval.statistics.resamples"], params["seed"]),
     )
     verdicts = []
     for number, gate in enumerate(gates):
@@ -79,13 +76,13 @@ def _judge(gate: Gate, bench: Bench) -> Verdict:
     against = _values(found.ref, gate, bench) if found.ref else None
     if gate.slice is None:
         whole = _cut(range(len(queries)), queries, values, against, bench)
-        return judge(gate, whole, resamples=bench.resamples, seed=bench.seed, note=found.note)
+        return judge(gate, whole, resamples=bench.how.resamples, seed=bench.how.seed, note=found.note)
     slices = {
         name: _cut(members, queries, values, against, bench)
         for name, members in _slices(queries).items()
         if gate.slice in (ANY, name)
     }
-    return judge_slices(gate, slices, resamples=bench.resamples, seed=bench.seed, note=found.note)
+    return judge_slices(gate, slices, resamples=bench.how.resamples, seed=bench.how.seed, note=found.note)
 
 
 def _check(gate: Gate, found: Sides, bench: Bench) -> None:
@@ -123,8 +120,7 @@ def _cut(
     members: Sequence[int], queries: Rows, values: Sequence[float], against: Sequence[float] | None, bench: Bench
 ) -> Scores:
     """The scores of some of the queries."""
-    label = "cluster" if bench.cluster == "document" else "query"
-    clusters = cluster_numbers([queries[at][label] for at in members])
+    clusters = cluster_numbers(bench.how.labels([queries[at] for at in members]))
     ref = None if against is None else [against[at] for at in members]
     return Scores([values[at] for at in members], ref, clusters)
 

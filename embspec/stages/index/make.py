@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.retrieval import knn, quantize
 from embspec.stages import encoder
 from embspec.stages.encoder import Encoder
+from embspec.stages.engines import read
 from embspec.stages.index.shards import Row, Shards
-from embspec.stages.snapshot import Document, passage
+from embspec.stages.snapshot import chosen_tokenizer, passage
 
 RECIPE = 1  # the stage's: a manifest says by which its vectors were made
-
-Floats = NDArray[np.float32]
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
@@ -54,10 +52,9 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
 
 def _retrieval(params: Params, needs: Mapping[str, Any], model: Encoder) -> dict[str, Any]:
     """How the vectors are to be scored, and what with: everything that was chosen and nothing that is live."""
-    choice = json.loads(needs["choose/choice.json"].read_bytes())
-    ranges = json.loads(needs["export/ranges.json"].read_bytes())["dims"][str(choice["dim"])]
-    tokenizer = json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"]
-    bm25 = {"tokenizer": tokenizer, "k1": params["eval.bm25.k1"], "b": params["eval.bm25.b"]}
+    choice = read(needs["choose/choice.json"])
+    ranges = read(needs["export/ranges.json"])["dims"][str(choice["dim"])]
+    bm25 = {"tokenizer": chosen_tokenizer(needs), "k1": params["eval.bm25.k1"], "b": params["eval.bm25.b"]}
     return {
         "similarity": choice["similarity"],
         "dim": choice["dim"],
@@ -82,24 +79,17 @@ def _shard(
     number: int, rows: list[Row], model: Encoder, retrieval: Mapping[str, Any], root: Path
 ) -> Iterator[dict[str, Any]]:
     """Write both files of a shard; their lines of the manifest."""
-    blocks = model.blocks(passage(Document(row.id, row.title, row.text)) for row in rows)
+    blocks = model.blocks(passage(row.document) for row in rows)
     vectors = np.concatenate([np.zeros((0, model.dim), np.float32), *blocks])
     kept = knn.cut(vectors, retrieval["dim"], retrieval["similarity"])
+    small = quantize.stored(kept, retrieval["precision"], quantize.ends(retrieval["ranges"]))
     data = {
-        f"vectors/{number:03d}.safetensors": save({"vectors": np.ascontiguousarray(_numbers(kept, retrieval))}),
+        f"vectors/{number:03d}.safetensors": save({"vectors": np.ascontiguousarray(small)}),
         f"rows/{number:03d}.jsonl": b"".join(row.line for row in rows),
     }
     for name, content in data.items():
         (root / name).write_bytes(content)
         yield {"file": name, "sha256": hashlib.sha256(content).hexdigest(), "rows": len(rows)}
-
-
-def _numbers(vectors: Floats, retrieval: Mapping[str, Any]) -> NDArray[Any]:
-    """Vectors as they are stored: float32, int8 over the measured ranges, or one bit a column."""
-    if retrieval["precision"] == "int8":
-        low, high = (np.asarray(retrieval["ranges"][side], np.float32) for side in ("low", "high"))
-        return quantize.to_int8(vectors, low, high)
-    return quantize.to_binary(vectors) if retrieval["precision"] == "binary" else vectors
 
 
 def _json(path: Path, found: Mapping[str, Any]) -> None:

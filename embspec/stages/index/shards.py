@@ -9,27 +9,26 @@ from typing import NamedTuple
 
 import xxhash
 
+from embspec.stages.snapshot import Document, count
+
 ROWS = 4096  # rows of a shard, about
 
 
 class Row(NamedTuple):
-    """A document as the index keeps it: its id, its title and text, and its line of the corpus as it is."""
+    """A document, and its line of the corpus, which the index keeps as it is."""
 
-    id: str
-    title: str
-    text: str
+    document: Document
     line: bytes
 
 
 class Shards:
     """Places of all documents of a corpus, shard by shard: 8 bytes a document, whatever its size."""
 
-    def __init__(self, path: Path, count: int = 0) -> None:
+    def __init__(self, path: Path, shards: int = 0) -> None:
         """Shards of a corpus, as many as given or else as its rows ask for."""
         self._path = path
-        with open(path, "rb") as lines:
-            self.rows = sum(1 for _ in lines)
-        self.count = count or shards_of(self.rows)
+        self.rows = count(path)
+        self.count = shards or shards_of(self.rows)
         self._places = [array("Q") for _ in range(self.count)]
         place = 0
         with open(path, "rb") as lines:
@@ -62,5 +61,4 @@ def shard_of(id: str, count: int) -> int:
 
 
 def _row(line: bytes) -> Row:
-    found = json.loads(line)
-    return Row(found["id"], found["title"] or "", found["text"], line)
+    return Row(Document.of(json.loads(line)), line)

@@ -28,7 +28,7 @@ class Library:
             at = len(self.ids)
             self.ids.append(row["id"])
             self._places.append(offset)
-            self._digests.append(xxhash.xxh3_64_intdigest(_passage(row).encode("utf-8", "surrogatepass")))
+            self._digests.append(xxhash.xxh3_64_intdigest(passage(Document.of(row)).encode("utf-8", "surrogatepass")))
             if row.get("document"):
                 self._parents[at] = row["document"]
             # Much longer than every question is no question: the rest need not be normalised.
@@ -56,13 +56,13 @@ class Library:
 
     def passage(self, at: int) -> str:
         """What the model reads of a document."""
-        return _passage(self._row(at))
+        return passage(Document.of(self._row(at)))
 
     def passages(self) -> Iterator[str]:
         """What the model reads of every document, one at a time."""
         self._file.seek(0)
         for line in self._file:
-            yield _passage(json.loads(line))
+            yield passage(Document.of(json.loads(line)))
 
     def copies(self, wanted: Collection[int]) -> dict[int, list[int]]:
         """For each document asked for, all that the model could not tell from it, itself included."""
@@ -124,7 +124,3 @@ class _Texts(Sequence[str]):
         if isinstance(at, slice):
             return _Texts(self._library, self._chosen[at])
         return self._library.text(self._chosen[at])
-
-
-def _passage(row: Mapping[str, Any]) -> str:
-    return passage(Document(row["id"], row["title"] or "", row["text"]))

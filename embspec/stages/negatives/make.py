@@ -18,7 +18,8 @@ from embspec.stages.negatives.ledger import Entry, Order, Tally
 from embspec.stages.negatives.library import Library
 from embspec.stages.negatives.miners import MINERS, WORDS, Bench, Block, Miner, Space, Vectors, shuffle
 from embspec.stages.negatives.questions import Known, Question
-from embspec.stages.snapshot import lexical
+from embspec.stages.reading import line
+from embspec.stages.snapshot import chosen_tokenizer, lexical
 
 BLOCK = 2048  # queries ranked at a time
 FILL = "fill_random"
@@ -143,8 +144,7 @@ def _mine(
     queries = space.unit(queries)
     words = None
     if any(miner.kind in WORDS for miner in wish.miners):
-        tokenizer = json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"]
-        words = lexical(needs["snapshot/documents.jsonl"], tokenizer, params, ())
+        words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, ())
     bench = Bench(library, space, words and words.bm25, words and words.tokenize, wish.seed)
     found: dict[str, list[array[int]]] = {miner.name: [] for miner in wish.looking}
     for start in range(0, len(asked), BLOCK):
@@ -204,11 +204,11 @@ def _write(out: Path, desk: Desk, wish: Wish, chosen: Iterable[Chosen], library:
             drop = wish.shortage == "drop" and len(kept) < wish.wanted
             tally.add(entries, 0.0 if weakest is None else weakest, wish.wanted, drop)
             if not drop:
-                examples.write(_line(_example(question, kept, library)))
-            rest.write(_line(ledger.line(question.id, weakest, entries, library.ids)))
+                examples.write(line(_example(question, kept, library)))
+            rest.write(line(ledger.line(question.id, weakest, entries, library.ids)))
         rest.seek(0)
         with open(out / "ledger.jsonl", "wb") as whole:
-            whole.write(_line({"summary": tally.summary()}))
+            whole.write(line({"summary": tally.summary()}))
             shutil.copyfileobj(rest, whole)
 
 
@@ -218,7 +218,3 @@ def _example(question: Question, kept: Iterable[int], library: Library) -> dict[
     negatives = [{"id": library.ids[at], "text": library.passage(at)} for at in kept]
     return {"id": question.id, "query": question.query, "positives": positives, "negatives": negatives,
             **question.carried}
-
-
-def _line(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"

@@ -39,8 +39,8 @@ class Space:
         self._documents, self._cosine = documents, cosine
         starts = range(0, len(documents), knn.DOCUMENTS)
         self._parts = [slice(start, start + knn.DOCUMENTS) for start in starts]
-        lengths = [np.sqrt(np.square(documents[part], dtype=np.float64).sum(axis=1)) for part in self._parts]
-        whole = np.concatenate([np.zeros(0), *lengths]) if cosine else np.ones(len(documents))
+        lengths = [np.zeros(0), *(knn.lengths(documents[part]) for part in self._parts)]
+        whole = np.concatenate(lengths) if cosine else np.ones(len(documents))
         self._lengths = np.where(whole > 0, whole, 1.0)
 
     def unit(self, vectors: Vectors) -> Vectors:

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from embspec.measure.forms import SUITE, Form, Row, grouped
+from embspec.measure.forms import FUSED, SUITE, TUNED, Form, Row, grouped
 from embspec.measure.stats import too_narrow
 from embspec.measure.table import How, differences, means, retention, spans
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.report.markdown import render
 from embspec.stages.report.hardest import Ranked, hardest, ranked, system
 from embspec.stages.report.tuning import identifiers, negatives, training
-from embspec.stages.snapshot import rows
+from embspec.stages.snapshot import count, rows
 
 WEAK = 0.8  # where BM25 ranks so many right at once, nothing is left for a model to show
-CUT = ("tuned", "tuned+bm25")  # the systems whose smaller forms may ship
+CUT = (TUNED, FUSED)  # the systems whose smaller forms may ship
 
 Measured = Mapping[Form, Sequence[Row]]
 
@@ -46,7 +46,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         "negatives": negatives(needs["negatives/ledger.jsonl"]) if "negatives/ledger.jsonl" in needs else None,
         "suites": _suites(measured, kept, how),
         "split": _split(_json(needs, "split/leaks.json")),
-        "documents": _lines(needs["snapshot/manifest"]),
+        "documents": count(needs["snapshot/manifest"]),
         "tokenizer": _tokenizer(needs),
         "hardest": hardest(kept.worst, measured, tests, params["eval.metrics"]),
     }
@@ -54,11 +54,6 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     (out / "report.json").write_text(text, encoding="utf-8")
     (out / "report.md").write_text(render(report), encoding="utf-8")
     return Made(counts={"rows": len(report["metrics"])})
-
-
-def _lines(path: Path) -> int:
-    with open(path, "rb") as file:
-        return sum(1 for _ in file)
 
 
 def _json(needs: Mapping[str, Any], role: str) -> Any:

@@ -1,15 +1,15 @@
 """What made the model, in figures: its training and its negatives, and which questions name identifiers."""
 from __future__ import annotations
 
-import json
 import math
 import re
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-STEP = struct.Struct("<Qdd")  # of a trace: the batch's digest, the loss, the gradient's norm
+from embspec.measure.trace import RECORD
+from embspec.stages.snapshot import rows
+
 POINTS = 10  # of the curve that is shown
 DIGITS = 6
 
@@ -18,7 +18,7 @@ _LETTER_AND_DIGIT = re.compile(r"[^\W\d_]\S*\d|\d\S*[^\W\d_]")
 
 def training(path: Path) -> dict[str, Any]:
     """How many steps, and the mean loss of up to ten stretches of them: one step alone says little."""
-    losses = [loss for _, loss, _ in STEP.iter_unpack(path.read_bytes())]
+    losses = [loss for _, loss, _ in RECORD.iter_unpack(path.read_bytes())]
     count = min(POINTS, len(losses))
     ends = [len(losses) * (number + 1) // count for number in range(count)]
     stretches = [losses[start:end] for start, end in zip([0, *ends], ends, strict=False)]
@@ -31,8 +31,7 @@ def training(path: Path) -> dict[str, Any]:
 
 def negatives(path: Path) -> Any:
     """What the ledger says as a whole, which is its first line."""
-    with open(path, "rb") as lines:
-        return json.loads(lines.readline())["summary"]
+    return next(rows(path))["summary"]
 
 
 def identifiers(tests: Iterable[Mapping[str, Any]]) -> set[str]:

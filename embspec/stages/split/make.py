@@ -1,12 +1,13 @@
 """The work of `split`: read, join what belongs together, cut by hash, check, write."""
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embspec.errors import EmbspecError, Problem
+from embspec.errors import EmbspecError, Problem, fail
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.stages.split import assign, frozen, graph, leaks, rows, write
 from embspec.stages.split.rows import PARTS, Documents, Query
@@ -79,12 +80,13 @@ def _wish(params: Params, needs: Mapping[str, Any]) -> Wish:
     shares = assign.Shares(params["split.test"], params["split.validation"])
     sources = _sources(params, needs)
     terms = _terms(params, sources)
-    pinned = [params.get(f"pin.{name}") for name in ("threshold.test", "threshold.validation", "dropped")]
+    names = ("threshold.test", "threshold.validation", "dropped")
+    pinned = [_number(name, params.get(f"pin.{name}")) for name in names]
     # They are kept for the terms they were chosen under: new shares in the spec are a wish for new thresholds, and
     # the first gold after a split of curated pairs must not be cut where those were.
     if params.get("pin.terms") not in (None, terms):
         pinned = [None, None, None]
-    test, validation, dropped = (None if value in (None, "null") else float(value) for value in pinned)
+    test, validation, dropped = pinned
     return Wish(
         seed=params["seed"],
         by=params["split.by"],
@@ -99,6 +101,20 @@ def _wish(params: Params, needs: Mapping[str, Any]) -> Wish:
         frozen=params.get("pin.test"),
         terms=terms,
     )
+
+
+def _number(name: str, text: str | None) -> float | None:
+    """A pinned number; anything else is the work of a hand."""
+    if text in (None, "null"):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise fail("lock.pin", f"the lock pins {name} of split as `{text}`, and that is no number",
+                   fix=f"restore the lock from git, or take it anew: embspec lock --upgrade split.{name}")
+    return value
 
 
 def _terms(params: Params, sources: Sequence[rows.Source]) -> str:

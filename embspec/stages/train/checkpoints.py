@@ -14,7 +14,7 @@ from embspec.errors import fail
 from embspec.measure.metrics import DEEP, gains, score, split_name
 from embspec.retrieval import knn
 from embspec.stages.snapshot import Document, passage, rows
-from embspec.stages.train.model import GroupedModel
+from embspec.stages.train.model import GroupedModel, on
 from embspec.stages.train.texts import Texts
 
 MOST = 4  # checkpoints of an epoch where the spec says auto
@@ -132,7 +132,7 @@ class Bench:
         self._model.eval()
         with torch.no_grad():
             for chosen, features in texts.blocks(BLOCK, count):
-                block = self._model(features)["sentence_embedding"].numpy()
+                block = self._model(on(self._model.device, features))["sentence_embedding"].cpu().numpy()
                 made = np.empty((count, block.shape[1]), np.float32) if made is None else made
                 made[chosen] = block
         if made is None or not np.isfinite(made).all():

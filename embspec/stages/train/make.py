@@ -1,6 +1,7 @@
 """The work of `train`: read, plan, train, choose the best checkpoint, write the folder and the trace."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from embspec.stages.train.texts import Texts
 # The others need arguments of their own, which there is no field for yet.
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
              "inverse_sqrt")
+STOP = re.compile(r"([1-9]\d*) of (\d+) s")  # the step where the time was over
 METRIC = "ndcg@10"  # of checkpoints, where nothing asks for early stopping by another
 
 
@@ -39,7 +41,8 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     model_folder = out / "model"
     weights.write(model, needs["base/base"], model_folder, params["loss.regularize.merge_with_base"])
     (out / "trace").write_bytes(outcome.trace)
-    return Made(stat=_stat(params, found.asked, wish, outcome), counts=_counts(model, size, material, outcome))
+    return Made(_stat(params, found.asked, wish, outcome), _pins(params, outcome),
+                _counts(model, size, material, outcome))
 
 
 def _as_built(params: Params) -> None:
@@ -139,7 +142,31 @@ def _trainer(params: Params) -> loop.Wish:
         params["train.weight_decay"],
         params.get("train.early_stopping.patience"),
         params["train.load_best_model_at_end"],
+        params["train.checkpoint_minutes"],
+        params["train.max_seconds"],
+        _stop(params),
+        params.get("pin.numerics.device") or "cpu",
     )
+
+
+def _stop(params: Params) -> int | None:
+    """The step where the training that the lock knows was ended by its time; with another time it is found anew."""
+    limit = params["train.max_seconds"]
+    pin = params["pin.stop"] if limit is not None else None
+    if pin is None:
+        return None
+    found = STOP.fullmatch(str(pin))
+    if not found:
+        raise fail("lock.pin", f"the lock's pin `stop` of stage train is `{pin}`, expected `12 of 60 s`",
+                   fix="restore the lock from git, or take it anew: embspec lock --upgrade train.stop",
+                   field="train.max_seconds")
+    return int(found[1]) if int(found[2]) == limit else None
+
+
+def _pins(params: Params, outcome: Outcome) -> dict[str, str]:
+    """Where training ended is found by its clock once, and then replayed."""
+    limit = params["train.max_seconds"]
+    return {} if limit is None else {"stop": f"{_stop(params) or outcome.steps} of {limit} s"}
 
 
 def _stat(params: Params, count: int, wish: losses.Wish, outcome: Outcome) -> dict[str, Any]:
@@ -158,10 +185,11 @@ def _stat(params: Params, count: int, wish: losses.Wish, outcome: Outcome) -> di
 
 
 def _counts(model: GroupedModel, size: Work, material: Material, outcome: Outcome) -> dict[str, int]:
-    return {
+    counts = {
         "steps": outcome.steps,
         "rows": sum(map(len, material.batches[: outcome.steps])),
         "encoded": model.ran,
         "negatives": size.negatives,
         "negatives_left_out": size.left_out,
     }
+    return counts if outcome.resumed is None else {**counts, "resumed": outcome.resumed}

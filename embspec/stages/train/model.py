@@ -35,6 +35,11 @@ class GroupedModel(SentenceTransformer):
         return {**input, "sentence_embedding": vectors[0] if len(vectors) == 1 else torch.cat(vectors)}
 
 
+def on(device: torch.device, features: Mapping[str, Any]) -> dict[str, Any]:
+    """The features where the model is."""
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
+
+
 def _group(features: Mapping[str, Any], mask: Tensor, start: int) -> dict[str, Any]:
     used = mask[start : start + GROUP].any(dim=0).nonzero()
     low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, mask.shape[1])

@@ -58,7 +58,7 @@ def freeze_unwritten(model: GroupedModel, base: Path) -> None:
 
 def keep(model: GroupedModel, path: Path) -> None:
     """Write a checkpoint."""
-    save_file({name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, path)
+    save_file({name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}, path)
 
 
 def bring_back(model: GroupedModel, path: Path) -> None:

@@ -254,7 +254,8 @@ def test_shards_hold_every_id_once(ids: set[str], count: int, tmp_path_factory: 
     shards = Shards(path, count)
     found = list(shards)
     assert shards.rows == len(ids) and len(found) == count
-    assert [[row.id for row in shard] for shard in found] == [
+    assert [[row.document.id for row in shard] for shard in found] == [
         sorted(id for id in ids if shard_of(id, count) == number) for number in range(count)
     ]
-    assert all(row.text == f"text of {row.id}" and row.title == "" for shard in found for row in shard)
+    kept = [row.document for shard in found for row in shard]
+    assert all(document.text == f"text of {document.id}" and document.title == "" for document in kept)

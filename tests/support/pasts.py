@@ -1,0 +1,60 @@
+"""Projects with a history: committed step by step, looked at by commands, and with less in the store than there was."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from embspec.lock.text import Lock, read
+from embspec.plan.values import digest_of
+from embspec.store.objects import Objects, entries
+from tests.support.repository import Repository
+
+CODE = str(Path(__file__).parents[2])
+Done = subprocess.CompletedProcess[str]
+
+
+def environ(project: Path) -> dict[str, str]:
+    """What a process of ours sees: the store lies beside the project."""
+    kept = {name: text for name, text in os.environ.items() if name != "CI"}
+    return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+            "EMBSPEC_STORE": str(project.parent / "store"), "PYTHONPATH": CODE}
+
+
+def run(project: Path, *args: str) -> Done:
+    """A command in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "embspec", *args], cwd=project, env=environ(project),
+                          capture_output=True, text=True, check=False)
+
+
+def lock_at(repository: Repository, revision: str, path: str) -> Lock:
+    """What the lock said."""
+    return read(repository.git("show", f"{revision}:{path}") + "\n", path)
+
+
+def digests(lock: Lock, objects: Objects) -> set[str]:
+    """Every object that a lock names: artefacts, their files, and the files of which a stage kept a copy."""
+    texts = [text for block in lock.blocks.values() for text in (*block.out.values(), *block.pin.values())]
+    found = set()
+    for text in filter(lambda text: "sha256:" in text, texts):
+        digest = text[text.index("sha256:"):].split(" ")[0]
+        found.add(digest)
+        if (text.startswith("tree ") or text.endswith((" file", " files"))) and (rows := objects.text(digest)):
+            found |= {f"sha256:{sha}" for _, sha, _ in entries(rows.encode())}
+    return found
+
+
+def forget(project: Path, lock: Lock, keep: Lock | None = None) -> int:
+    """Take from the store what this lock names, but for what another does; how much that was."""
+    objects = Objects(str(project.parent / "store"))
+    gone = digests(lock, objects) - (digests(keep, objects) if keep else set())
+    paths = [Path(objects.path(digest)) for digest in gone]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
+def model(lock: Lock) -> str:
+    """The digest of a lock's model."""
+    return digest_of(lock.blocks["train"].out["model"]).rpartition(":")[2]
