@@ -20,6 +20,7 @@ from embspec.run import absent, apart, fresh, locked, reproduce
 from embspec.run import reach as reach
 from embspec.run import repair as repair
 from embspec.run.build import Event, Job, Order, Outcome, build, check
+from embspec.run.inputs import committed
 from embspec.run.merge import drive as drive
 from embspec.run.reproduce import Rebuilt, Reproduced
 from embspec.run.upkeep import Upkeep
@@ -237,7 +238,7 @@ class Project:
 
     def _measured(self, tell: Callable[[Event], None], revision: str) -> tuple[Lock, bool]:
         """The lock of a revision as an evaluation leaves it, and whether a stage had to run for that."""
-        with self.apart(revision) as (of, _):
+        with self.apart(revision, pinned=False) as (of, _):
             tell(Event("", "note", f"commit {revision[:8]}, in a folder apart"))
             outcome = of._build_alone(Order(Wish(to="evaluate", publish=False)), tell)
             return outcome.lock, any(did.step.state == RUN for did in outcome.done.values())
@@ -276,17 +277,19 @@ class Project:
 
     @contextmanager
     def apart(
-        self, revision: str = "", store: str | None = None, only: str = "",
+        self, revision: str = "", store: str | None = None, only: str = "", pinned: bool = True,
     ) -> Iterator[tuple[Project, Mapping[str, str]]]:
         """This project as it was at a revision, in a folder that is gone afterwards; which inputs are taken, and why.
 
         Without a revision it is the work tree as the lock pins it. The store is this one, unless another is given;
-        `only` names the one stage whose inputs are asked for.
+        `only` names the one stage whose inputs are asked for. Inputs are those that the lock pins; else those that were
+        committed with it, which a commit that was never built has otherwise.
         """
         with lease(self.world.objects.store), self.world.objects.scratch() as scratch, apart.opened(
                 self.at, revision, lambda: self.spec.files, scratch) as at:
             of = Project(at=at, store=store or self.world.objects.store, allow_outside=self._outside)
-            yield of, apart.lay(of.nodes, of.lock.lock.blocks, INTRODUCED, of.world, self.world, revision, only)
+            blocks = of.lock.lock.blocks if pinned else committed(of.nodes, of.lock.lock.blocks, self.world, revision)
+            yield of, apart.lay(of.nodes, blocks, INTRODUCED, of.world, self.world, revision, only)
 
     def reproduce(
         self, revision: str = "", stage: str = "", tell: Callable[[Event], None] = lambda event: None,

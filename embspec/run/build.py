@@ -169,8 +169,8 @@ def _work(now: Plan, lock: Lock, job: Job, done: dict[str, Done]) -> tuple[Plan,
         step = next(iter(now.work), None)
         if step is None:
             return now, lock
-        with _turn(step, job) as waited:
-            if waited and not _still(step, now := plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)):
+        with _turn(step, job) as again:
+            if again and not _still(step, now := plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)):
                 continue
             name = step.node.name
             lock, done[name] = _do(step, now, lock, job)

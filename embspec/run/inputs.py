@@ -9,10 +9,11 @@ from functools import partial
 from typing import IO, NamedTuple
 
 from embspec import git
+from embspec.plan.nodes import Node
 from embspec.plan.pins import TREE
 from embspec.plan.values import Block, digest_of
 from embspec.run.past import MOST
-from embspec.store.live import anchored, path_of, selected
+from embspec.store.live import anchored, path_of, selected, tree_pin
 from embspec.store.objects import Objects, entries, file_digest
 from embspec.store.world import DiskWorld
 
@@ -89,6 +90,23 @@ class Inputs:
                     back = _command("install", "-m", "644", objects.path(f"sha256:{digest}"), os.path.relpath(path))
                     found[name] = Input(path, digest, size, partial(_verified, objects, f"sha256:{digest}"), back)
         return found
+
+
+def committed(
+    nodes: Sequence[Node], blocks: Mapping[str, Block], home: DiskWorld, revision: str
+) -> dict[str, Block]:
+    """The lock's blocks as a build at a revision reads them: files that were committed otherwise are not pinned."""
+    found = dict(blocks)
+    with home.objects.scratch() as scratch, git.Blobs(home.at.folder, scratch) as blobs:
+        inputs = Inputs(home, revision, blobs)
+        for node in nodes:
+            block = blocks.get(node.name, Block())
+            if node.stage.live is None or TREE not in block.pin:
+                continue
+            files = next(inputs.sources(node.stage.live(node.typed), block)).files()
+            if files and tree_pin(sorted((name, f.sha256, f.size) for name, f in files.items())) != block.pin[TREE]:
+                found[node.name] = block._replace(pin={k: pin for k, pin in block.pin.items() if k != TREE})
+    return found
 
 
 def _command(*words: str) -> str:

@@ -35,7 +35,8 @@ def save(store: str, key: str, outs: Texts, alike: str, equal: bool, within: boo
     """Remember one; each is a file of its own, so that no two writers meet."""
     today = time.strftime("%Y-%m-%d", time.gmtime())
     found = Again(today, alike, equal, within, short_hash(outs), dict(env))
-    replace(os.path.join(_folder(store, key), f"{unique()}.json"), json.dumps(found._asdict()).encode() + b"\n")
+    path, text = os.path.join(_folder(store, key), f"{unique()}.json"), json.dumps(found._asdict()).encode() + b"\n"
+    replace(path, text, os.path.join(store, "tmp"))
 
 
 def load(store: str, key: str, outs: Texts) -> list[Again]:

@@ -12,7 +12,7 @@ _TRIES = 3  # a thing may go from one batch to another while it is looked for
 def batches(store: str) -> list[str]:
     """The folders that gc moved things into, the newest last; a store that never saw one has none."""
     try:
-        return sorted(os.path.join(store, TRASH, name) for name in os.listdir(os.path.join(store, TRASH)))
+        return sorted(each.path for each in os.scandir(os.path.join(store, TRASH)) if each.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 

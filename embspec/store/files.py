@@ -18,12 +18,16 @@ _FRESH_S = 3600.0
 _HERE, _SWAP = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP
 
 
-def replace(path: str, data: bytes) -> None:
-    """Put `data` at `path` by temporary file, fsync and rename."""
+def replace(path: str, data: bytes, beside: str = "") -> None:
+    """Put `data` at `path` by temporary file, fsync and rename.
+
+    What a kill leaves of it lies beside it, or in a folder of the same disk that is swept.
+    """
     folder = os.path.dirname(path)
     with disk(path):
-        os.makedirs(folder, exist_ok=True)
-        handle, fresh = temporary(folder)
+        for each in (folder, beside or folder):
+            os.makedirs(each, exist_ok=True)
+        handle, fresh = temporary(beside or folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -55,7 +59,7 @@ def sweep(folder: str, prefix: str = _OURS) -> int:
     """
     gone = 0
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        found = _LEFT.fullmatch(name.removeprefix(prefix))
+        found = _LEFT.fullmatch(name.removeprefix(prefix or _OURS))
         if not name.startswith(prefix) or not found or _lives(int(found[1])):
             continue
         path = os.path.join(folder, name)

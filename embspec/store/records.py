@@ -22,7 +22,8 @@ def save(store: str, key: str, record: Record) -> None:
     path = os.path.join(_folder(store, key), short_hash(record.out) + ".json")
     if not touch(path):
         # In the order the stage gave: a block written from a record is the block that the run would write.
-        replace(path, json.dumps(record._asdict(), ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(record._asdict(), ensure_ascii=False).encode() + b"\n"
+        replace(path, text, os.path.join(store, "tmp"))  # a folder for each key is more than anybody sweeps
 
 
 def load(store: str, key: str, looking: bool = False) -> Sequence[Record]:

@@ -65,7 +65,8 @@ def register(store: str, at: Places) -> None:
     except FileNotFoundError:
         pass  # its first build with this store
     try:
-        replace(path, json.dumps({"root": at.root, "lock": at.lock}).encode() + b"\n")
+        text = json.dumps({"root": at.root, "lock": at.lock}).encode() + b"\n"
+        replace(path, text, os.path.join(store, "tmp"))
     except EmbspecError as error:
         if error.problems[0].code != "disk.read-only":  # nothing can be removed from such a store either
             raise
@@ -110,7 +111,7 @@ def kept(store: str) -> dict[str, str]:
     """The locks that were kept, by name."""
     found = {}
     for name in _names(store, _KEPT):
-        with open(os.path.join(_folder(store), name), encoding="utf-8") as file:
+        with open(os.path.join(_folder(store), name), encoding="utf-8", errors="replace") as file:
             found[name.removesuffix(_KEPT)] = file.read()
     return found
 

@@ -244,6 +244,33 @@ def test_a_document_that_lost_the_metric(repository: Repository) -> None:
     assert "  documents of the snapshot: +0 −0 ~6\n" in _bisected("recall@10").out
 
 
+def test_an_input_that_was_committed_without_its_lock(repository: Repository) -> None:
+    """A commit is measured by its own files, not by those that the lock before it pins: it is the one that is named."""
+    edit(SPEC, "  path: docs/*.md\n", "  path: docs/*.md\n  train_on: live\n")
+    _commit(repository, "live", "eval: {bm25: {k1: 1.2}}", ())
+    for path in sorted(Path("specs/docs").glob("*.md"))[:6]:
+        path.write_text(f"# {path.stem[:2]}\n\nNothing is said here.\n", encoding="utf-8")
+    culprit = repository.commit("emptied")
+    _commit(repository, "built at last", "eval: {bm25: {k1: 1.3}}", ())
+    found = _bisected("recall@10", "--json").json
+    OBJECT.validate(found)
+    assert found["drops"][0]["after"]["commit"] == culprit and found["built"] == 1
+    assert [r["field"].split("/")[0] for r in found["drops"][0]["files"]] == ["corpus file docs"] * 6
+
+
+def test_a_commit_whose_inputs_no_build_takes(repository: Repository) -> None:
+    """Frozen test queries were lost there: it is not worth what the lock before it says, and is named as not built."""
+    gold = Path("specs/gold.jsonl")
+    gold.write_text("".join(gold.read_text(encoding="utf-8").splitlines(keepends=True)[:-4]), encoding="utf-8")
+    repository.commit("fewer questions")
+    culprit = _commit(repository, "worse", "eval: {bm25: {k1: 0.0}}", ("--accept-test-change",))
+    found = _bisected("mrr@10", "--json").json
+    drop = found["drops"][0]
+    assert drop["after"]["commit"] == culprit
+    assert [each["subject"] for each in drop["between"]] == ["fewer questions"]
+    assert "of the frozen test queries is lost" in found["skipped"][0]["why"]
+
+
 def test_a_commit_that_cannot_be_built_is_passed_over(repository: Repository) -> None:
     """A spec that does not hold is said to, and the loss lies in it or behind it."""
     _commit(repository, "broken", "eval: {bm25: {k1: much}}")

@@ -56,16 +56,14 @@ def test_a_lock_file_that_somebody_else_left_is_no_bar(tmp_path: Path) -> None:
     """Two persons share a store: what a killed build of one left behind, the other can lock all the same."""
     path = tmp_path / "lock" / "key"
     path.parent.mkdir()
-    path.touch(0o644)
+    path.touch(0o644)  # of root; the test goes on as nobody
     for folder in (tmp_path.parents[1], tmp_path.parents[0], tmp_path):
         folder.chmod(0o755)
     path.parent.chmod(0o777)
     os.seteuid(65534)
     try:
-        with locked.held(str(path), 0, lambda: None), pytest.raises(EmbspecError) as caught:
-            with locked.held(str(path), 0, lambda: None):
-                pass
-        assert [p.code for p in caught.value.problems] == ["waited.build"]
+        with locked.held(str(path), 0, lambda: None):
+            assert path.exists()
     finally:
         os.seteuid(0)
 

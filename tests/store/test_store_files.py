@@ -13,6 +13,7 @@ import pytest
 
 from embspec.errors import EmbspecError
 from embspec.store import files
+from tests.support.killed import kill
 
 
 def test_replace_writes_and_makes_the_folder(tmp_path: Path) -> None:
@@ -87,9 +88,22 @@ def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (1, 1))
     (tmp_path / f"{dead}-ba9876543210").write_text("fresh")
     assert files.sweep(str(tmp_path)) == 1 and not (tmp_path / old[0]).exists()
-    assert files.sweep(str(tmp_path), "") == 1
+    (tmp_path / old[0]).mkdir()
+    os.utime(tmp_path / old[0], (1, 1))
+    assert files.sweep(str(tmp_path), "") == 2  # in a folder that is ours, with our prefix or without
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*old[2:], f"{dead}-ba9876543210"])
     assert files.sweep(str(tmp_path / "nowhere")) == 0
+
+
+def test_a_record_that_was_cut_off_is_swept(tmp_path: Path) -> None:
+    """A kill between writing and renaming leaves it where builds sweep, and not in a folder of its key."""
+    save = "from embspec.store import records; from embspec.plan.values import Record; import sys\n" \
+        "records.save(sys.argv[1], 'ab12', Record({}, '1', {}, {}, {}, {}, {}))"
+    kill(save, "replace", 0, str(tmp_path))
+    (left,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert left.parent == tmp_path / "tmp"
+    os.utime(left, (1, 1))
+    assert files.sweep(str(tmp_path / "tmp"), "") == 1 and not left.exists()
 
 
 def test_two_names_change_places(tmp_path: Path) -> None:

@@ -149,6 +149,15 @@ def test_a_dry_run_moves_nothing(store: str) -> None:
     assert here(store, idle) == [True]
 
 
+def test_what_others_left_in_the_trash(store: str) -> None:
+    """A file that some file manager wrote there is no batch, and keeps no gc from its work."""
+    (idle,) = put(store, b"idle")
+    os.makedirs(os.path.join(store, "trash"))
+    Path(store, "trash", ".DS_Store").write_bytes(b"x")
+    assert run(store).freed != [] and here(store, idle) == [False]
+    assert os.listdir(os.path.join(store, "trash")) == [".DS_Store"]
+
+
 def test_a_dry_run_says_what_a_run_would_delete(store: str) -> None:
     """What lies in the trash for less than a day stays there, unless asked otherwise; what a lock names comes back."""
     idle, named, late = put(store, b"idle", b"named", b"late")

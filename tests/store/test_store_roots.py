@@ -107,3 +107,12 @@ def test_a_name_is_a_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(EmbspecError) as caught:
         roots.keep(str(tmp_path), name, "")
     assert caught.value.exit == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_a_kept_lock_with_a_flipped_byte(tmp_path: Path) -> None:
+    """What else it names stays kept."""
+    store = str(tmp_path / "store")
+    roots.keep(store, "v1", "one two")
+    (path,) = (tmp_path / "store" / "roots").iterdir()
+    path.write_bytes(b"one \xff two")
+    assert roots.kept(store)["v1"].split()[::2] == ["one", "two"]
