@@ -40,6 +40,7 @@ bench: env benchmarks/.st5/ready
 	$(BIN)/python benchmarks/mining.py
 	$(BIN)/python benchmarks/minilm.py
 	$(BIN)/python benchmarks/crash.py
+	$(BIN)/python benchmarks/reproduce.py
 	$(BIN)/python benchmarks/portable.py benchmarks/.st5/bin/python $(BIN)/python
 
 # The oldest sentence-transformers that our model folders load in.
