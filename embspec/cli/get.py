@@ -23,7 +23,7 @@ def command(asked: Asked, folder: str, what: str, no_run: bool) -> None:
     Example: embspec get v1.2 specs/handbook.yaml --what index -o old-index
     """
     revision = next(iter(asked.words(1, "a revision and a spec")), "")
-    of = asked.project()
+    of = asked.project(revision=revision)
     with telling(asked.quiet or asked.json, asked.verbose) as tell:
         got = of.get(what, revision, folder, not no_run, tell)
     if asked.json:

@@ -315,6 +315,18 @@ def test_a_past_report_is_written_again(repository: Repository) -> None:
     assert said.exit == 0 and "evaluate: running" in said.err and tree(Path("then")) == then
 
 
+def test_a_spec_that_was_called_otherwise_then(repository: Repository) -> None:
+    """Of an old revision the spec is named as it was called there, whatever it is called today."""
+    before = embspec("get", "--what", "report", "-o", "before", "-q")
+    for ending in ("yaml", "lock"):
+        repository.git("mv", f"specs/harbour.{ending}", f"specs/port.{ending}")
+    repository.commit("renamed")
+    said = embspec("get", "HEAD~1", "specs/harbour.yaml", "--what", "report", "-o", "then", "-q")
+    assert (before.exit, said.exit) == (0, 0), said.both
+    assert tree(Path("before")) == tree(Path("then"))
+    assert embspec("get", "HEAD", "specs/harbour.yaml", "--what", "report", "-q").exit == 2
+
+
 def test_the_log(repository: Repository) -> None:
     """One line a commit that changed the lock, newest first: what was measured, the verdict, whence the model comes."""
     _commit(repository, "worse", "eval: {bm25: {k1: 0.0}}", ())
