@@ -143,7 +143,8 @@ class Objects:
         if aside and found != name and file_digest(aside)[0] == name:
             self._link(aside, name)  # between look and move another process had put the right bytes there
             os.unlink(aside)
-        raise fail("corrupt.object", f"{text}; it was set aside", fix="run `embspec build`: it is made again")
+        raise fail("corrupt.object", f"{text}; it was set aside",
+                   fix="run `embspec fsck`: it is brought back or made again, as by the next build that needs it")
 
     def text(self, digest: str) -> str | None:
         """The text of a stored file, verified, or None where it is not here."""
