@@ -261,7 +261,8 @@ def test_a_build_that_is_stopped_leaves_no_process(workers: Workers, tmp_path: P
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background with SIGINT ignored
 from pathlib import Path
 from embspec.run.worker import Workers
 from tests.support.floats import task
