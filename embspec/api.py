@@ -16,12 +16,10 @@ from embspec.plan.plan import RUN, Plan, Recipes, plan
 from embspec.plan.refuse import Limits, consumed, refused
 from embspec.plan.values import Block, Wish, digest_of
 from embspec.plan.words import Drift, drift
-from embspec.run import absent, apart, fresh, locked, reproduce
-from embspec.run import reach as reach
-from embspec.run import repair as repair
+from embspec.run import absent, apart, fresh, locked, reach, repair, reproduce
 from embspec.run.build import Event, Job, Order, Outcome, build, check
 from embspec.run.inputs import committed
-from embspec.run.merge import drive as drive
+from embspec.run.merge import drive
 from embspec.run.reproduce import Rebuilt, Reproduced
 from embspec.run.upkeep import Upkeep
 from embspec.serve.fetch import WHAT, Fetched, again, bring, bringing, default_folder, free, named, pages
@@ -33,9 +31,7 @@ from embspec.store.leases import lease
 from embspec.store.memo import Resolved
 from embspec.store.objects import Objects
 from embspec.store.opened import world
-from embspec.store.places import SPEC_ENDINGS, Places, find_spec, places
-from embspec.store.places import candidates as candidates
-from embspec.store.places import store_folder as store_folder
+from embspec.store.places import SPEC_ENDINGS, Places, candidates, find_spec, places, store_folder
 
 if TYPE_CHECKING:
     from embspec.decide.bisect import Drop as Drop
@@ -60,8 +56,13 @@ __all__ = [
     "Project",
     "Rebuilt",
     "Reproduced",
+    "candidates",
+    "drive",
     "numerics",
     "places",
+    "reach",
+    "repair",
+    "store_folder",
     "store_probe",
     "verdict_exit",
 ]
