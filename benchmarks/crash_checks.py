@@ -1,7 +1,6 @@
 """What is looked at after builds were killed: objects, records, locks, out/, temporary files, processes."""
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embspec.plan.values import Record, digest_of
-from embspec.store.objects import Objects
+from embspec.store.objects import Objects, file_digest
 
 OLD_S = 7200  # what is younger than an hour is not swept: it may be of a process on another machine
 PATIENCE_S = 30.0
@@ -102,8 +101,7 @@ def objects(store: Path) -> tuple[int, int]:
     for path in sorted((store / "obj").rglob("*")):
         if path.is_file() and not path.name.startswith("."):
             count += 1
-            with open(path, "rb") as file:
-                corrupt += hashlib.file_digest(file, "sha256").hexdigest() != path.parent.name + path.name
+            corrupt += file_digest(str(path))[0] != path.parent.name + path.name
     return count, corrupt
 
 

@@ -11,7 +11,7 @@ import pytest
 from embspec.errors import NOWHERE, USAGE
 from embspec.report.schemas import OUTPUT
 from tests.support.command import Said, embspec
-from tests.support.harbour import SPEC, edit, tree
+from tests.support.harbour import SPEC, copied, edit, tree
 from tests.support.pasts import Done, forget, lock_at, model, run
 from tests.support.repository import Repository
 from tests.support.ship import LOCK, ship
@@ -45,9 +45,7 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(two_models: Path, tmp_path: Path) -> Path:
     """The project as it was committed, with its store."""
-    for name in ("project", "store"):
-        shutil.copytree(two_models / name, tmp_path / name)
-    return tmp_path / "project"
+    return copied(two_models, tmp_path)
 
 
 def _built(project: Path, *args: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from embspec.lock.text import read
-from tests.support.harbour import edit, tree
+from tests.support.harbour import copied, edit, tree
 from tests.support.scenario import GIT
 from tests.support.ship import LOCK, OUT, SPEC, ship
 
@@ -88,9 +88,7 @@ def commit(project: Path, text: str) -> None:
 @pytest.fixture
 def project(first: Path, tmp_path: Path) -> Path:
     """The project as it was committed, with its store."""
-    for name in ("project", "store"):
-        shutil.copytree(first / name, tmp_path / name, symlinks=True)
-    return tmp_path / "project"
+    return copied(first, tmp_path)
 
 
 def branches(project: Path, ours: Edit, theirs: Edit, code: int = 1) -> None:

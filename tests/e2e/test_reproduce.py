@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import programs
 from tests.support.command import Said, embspec
-from tests.support.harbour import LOCK, SPEC, edit, tree
+from tests.support.harbour import LOCK, SPEC, copied, edit, tree
 from tests.support.repository import Repository
 from tests.support.ship import LOCK as SHIP_LOCK
 from tests.support.ship import SPEC as SHIP_SPEC
@@ -57,9 +57,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def project(shipped: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The static project with its store; commands run in it."""
-    for name in ("project", "store"):
-        shutil.copytree(shipped["static"].parent / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.chdir(copied(shipped["static"].parent, tmp_path))
     return tmp_path / "project"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harbour import edit, tree
+from tests.support.harbour import copied, edit, tree
 from tests.support.programs import Stages, built, clone, command, commit, environ, git, ran, run
 from tests.support.ship import LOCK, OUT, SPEC, ship
 
@@ -38,9 +38,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(first: Path, tmp_path: Path) -> Path:
     """The project as it was committed, with its store."""
-    for name in ("project", "store"):
-        shutil.copytree(first / name, tmp_path / name)
-    return tmp_path / "project"
+    return copied(first, tmp_path)
 
 
 def test_a_second_build_does_nothing(project: Path) -> None:

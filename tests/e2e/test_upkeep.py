@@ -14,7 +14,7 @@ import pytest
 from embspec.report.schemas import OUTPUT
 from tests.support import ship as shipped
 from tests.support.command import Said, embspec
-from tests.support.harbour import LOCK, SPEC, edit, settle, tree
+from tests.support.harbour import LOCK, SPEC, copied, edit, settle, tree
 from tests.support.programs import command, environ
 from tests.support.repository import Repository
 from tests.support.ship import ship
@@ -325,9 +325,7 @@ def first_ship(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(first_ship: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project with a model."""
-    for name in ("project", "store"):
-        shutil.copytree(first_ship / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.chdir(copied(first_ship, tmp_path))
     return tmp_path / "project"
 
 

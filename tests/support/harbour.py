@@ -51,10 +51,15 @@ def harbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "project"
 
 
+def copied(folder: Path, to: Path) -> Path:
+    """A project and the store beside it, for a test to change; the project's new place."""
+    for name in ("project", "store"):
+        shutil.copytree(folder / name, to / name, symlinks=True)
+    return to / "project"
+
+
 @pytest.fixture
 def built(first_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small project after its first build, which is green."""
-    for name in ("project", "store"):
-        shutil.copytree(first_build / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.chdir(copied(first_build, tmp_path))
     return tmp_path / "project"

@@ -127,8 +127,11 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _digest(path: Path) -> str:
+    hashed = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(1 << 20):
+            hashed.update(chunk)
+    return hashed.hexdigest()
 
 
 def _sync(path: Path) -> None:
