@@ -26,10 +26,11 @@ class Command(NamedTuple):
 
 
 class Took(NamedTuple):
-    """Wall-clock seconds and peak memory of one process, in MB."""
+    """Wall-clock seconds and peak memory of one process, in MB, and the seconds that processors worked for it."""
 
     seconds: float
     megabytes: float
+    cpu: float = 0.0
 
 
 def once(command: Command) -> Took:
@@ -45,7 +46,7 @@ def once(command: Command) -> Took:
     if child.returncode or command.said not in said:
         raise SystemExit(f"{' '.join(command.args)} ended with {child.returncode}; "
                          f"expected `{command.said}`, it said:\n{said}")
-    return Took(seconds, usage.ru_maxrss / 1024)
+    return Took(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def side_by_side(commands: Sequence[Command], rounds: int) -> list[Took]:
@@ -54,10 +55,10 @@ def side_by_side(commands: Sequence[Command], rounds: int) -> list[Took]:
         once(command)
     turns = [[once(command) for command in commands] for _ in range(rounds)]
     columns = zip(*turns, strict=True)
-    return [Took(_median([t.seconds for t in c]), _median([t.megabytes for t in c])) for c in map(list, columns)]
+    return [Took(*(median(list(values)) for values in zip(*column, strict=True))) for column in columns]
 
 
-def _median(values: list[float]) -> float:
+def median(values: list[float]) -> float:
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
 

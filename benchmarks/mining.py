@@ -5,10 +5,12 @@
 Whole processes take turns, each with nothing encoded before: one is the `negatives` stage, the other one call of the
 function over the same texts. Ours also finds near-duplicates and writes a ledger; both drop what scores within 5 % of
 the answer. A third line is the stage as a build has it when the base was measured before: its vectors are there.
+What only one of them took is named with the reason, under our rules and under theirs (the answers and the margin).
 """
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -18,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clock import Command, Took, machine, save, side_by_side, table
+import mining_agreement as agreement
+from clock import Command, Took, machine, median, once, save, side_by_side, table
 from data import folder as data_folder
 
 WINDOW, NUMBER, MARGIN = 100, 4, 0.05
@@ -42,6 +45,13 @@ PARAMS: Mapping[str, Any] = {
     "negatives.guard.max_score": None, "negatives.guard.cross_encoder": None,
     "negatives.guard.exclude": ["positives", "siblings", "near_duplicates", "test_documents"],
     "negatives.on_shortage": "keep", "negatives.rounds": 1,
+}
+ALIKE: Mapping[str, Any] = {**PARAMS, "negatives.guard.exclude": ["positives"]}
+PARTS: Mapping[str, str] = {"train": "train", "test": "test", "validation": "dev"}
+NOUGHT = "nothing"  # the folder in which test and validation are empty
+SIDES: Mapping[str, str] = {
+    "ours": "negatives, nothing encoded before", "warm": "negatives, the base's vectors there",
+    "theirs": "mine_hard_negatives",
 }
 
 
@@ -99,51 +109,59 @@ def prepare(root: Path, data: Path, base: str, most: int) -> tuple[int, int]:
     params = {**SETTINGS, **BASES[base]}
     make(params, {"live": LiveTree(find(str(root), base_files(params)))}, root, Desk(root / "scratch"))
     rows = {row.get("_id", row.get("id")): row for row in _rows(data / "corpus.jsonl")}
-    lines = (data / "qrels" / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    right: dict[str, list[str]] = {}
-    for query, document, grade in (line.split("\t") for line in lines):
-        if float(grade) > 0:
-            right.setdefault(query, []).append(document)
-    answers = {document for each in right.values() for document in each}
-    some = sorted(rows, key=lambda id: (id not in answers, id))[:most]
+    right = {part: _judged(data / "qrels" / f"{name}.tsv") for part, name in PARTS.items()}
+    answers = {document for documents in right["train"].values() for document in documents}
+    some = set(sorted(rows, key=lambda id: (id not in answers, id))[:most])
     documents = [{"id": id, "title": rows[id].get("title") or "", "text": rows[id]["text"]} for id in sorted(some)]
     texts = {row.get("_id", row.get("id")): row["text"] for row in _rows(data / "queries.jsonl")}
-    kept = {query: each for query, each in sorted(right.items()) if set(each) <= set(some)}
-    train = [{"id": query, "query": texts[query], "positives": [{"id": id, "grade": 1} for id in each],
-              "cluster": each[0]} for query, each in kept.items()]
-    for name, content in (("documents", documents), ("train", train), ("test", [])):
+    asked = {part: [{"id": query, "query": texts[query], "positives": [{"id": id, "grade": 1} for id in each],
+                     "cluster": each[0]} for query, each in sorted(judged.items()) if set(each) <= some]
+             for part, judged in right.items()}
+    (root / NOUGHT).mkdir()
+    for name, content in (("documents", documents), *asked.items(), *((f"{NOUGHT}/{p}", []) for p in PARTS)):
         with open(root / f"{name}.jsonl", "w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in content)
-    return len(documents), len(train)
+    return len(documents), len(asked["train"])
 
 
-def ours(root: Path, bank: Path | None) -> dict[str, list[str]]:
-    """The stage; each query's negatives by text."""
+def _judged(path: Path) -> dict[str, list[str]]:
+    """The answers of each query."""
+    right: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        query, document, grade = line.split("\t")
+        if float(grade) > 0:
+            right.setdefault(query, []).append(document)
+    return right
+
+
+def ours(root: Path, bank: Path | None, params: Mapping[str, Any] = PARAMS, held_out: str = ".") -> None:
+    """The stage; its artefacts lie in a folder of their own."""
     from embspec.stages.negatives.make import make
 
-    out = root / "ours"
+    out = root / ("ours" if params is PARAMS else "alike")
     out.mkdir(exist_ok=True)
-    needs = {"split/train.jsonl": root / "train.jsonl", "split/test.jsonl": root / "test.jsonl",
+    needs = {"split/train.jsonl": root / "train.jsonl", "split/test.jsonl": root / held_out / "test.jsonl",
+             "split/validation.jsonl": root / held_out / "validation.jsonl",
              "snapshot/documents.jsonl": root / "documents.jsonl", "base/base": root / "base"}
     with tempfile.TemporaryDirectory(dir=root) as scratch:
-        make(PARAMS, needs, out, Desk(Path(scratch), bank))
-    return {row["query"]: [one["text"] for one in row["negatives"]] for row in _rows(out / "examples.jsonl")}
+        make(params, needs, out, Desk(Path(scratch), bank))
 
 
-def theirs(root: Path) -> dict[str, list[str]]:
-    """The function, over the same texts."""
+def theirs(root: Path) -> None:
+    """The function, over the same texts; each query's negatives by text."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import mine_hard_negatives
 
-    texts = {row["id"]: f"{row['title']} {row['text']}".strip() for row in _rows(root / "documents.jsonl")}
+    texts = {row["id"]: _passage(row) for row in _rows(root / "documents.jsonl")}
     pairs = [(row["query"], texts[one["id"]]) for row in _rows(root / "train.jsonl") for one in row["positives"]]
     columns = {"anchor": [query for query, _ in pairs], "positive": [text for _, text in pairs]}
     found = mine_hard_negatives(
         Dataset.from_dict(columns), SentenceTransformer(str(root / "base"), device="cpu"), corpus=list(texts.values()),
         range_max=WINDOW, num_negatives=NUMBER, relative_margin=MARGIN, output_format="labeled-list", verbose=False,
     )
-    return {row["anchor"]: [text for text, label in zip(*_columns(row), strict=True) if not label] for row in found}
+    taken = {row["anchor"]: [text for text, label in zip(*_columns(row), strict=True) if not label] for row in found}
+    (root / "theirs.json").write_text(json.dumps(taken))
 
 
 def _columns(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
@@ -152,18 +170,61 @@ def _columns(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
 
 
 def side(name: str, root: Path) -> None:
-    """One process of the comparison: its work, and how long that was without imports of its own start."""
+    """One process of the comparison: its work, and how long that was without what a build imports once for all."""
+    modules = ["datasets", "sentence_transformers", "sentence_transformers.util"]
+    if name != "theirs":
+        kind = "Transformer" in (root / "base" / "modules.json").read_text()
+        modules = ["tokenizers", "torch", *(["transformers.models.bert.modeling_bert"] if kind else [])]
+        modules.append("embspec.stages.negatives.make")
+    for module in modules:
+        importlib.import_module(module)
     start = time.perf_counter()
-    found = theirs(root) if name == "theirs" else ours(root, root / "bank" if name == "warm" else None)
-    (root / f"{name}.json").write_text(json.dumps(found))
-    print(f"mined {len(found)} queries in {time.perf_counter() - start:.2f} s")
+    if name == "theirs":
+        theirs(root)
+    elif name == "alike":
+        ours(root, root / "bank", ALIKE, NOUGHT)
+    else:
+        ours(root, root / "bank" if name == "warm" else None)
+    took = time.perf_counter() - start
+    with open(root / f"{name}.seconds", "a") as file:
+        file.write(f"{took}\n")
+    print(f"mined in {took:.2f} s")
 
 
-def agreement(root: Path) -> tuple[int, int]:
-    """Of the queries that both mined, how many have the same negatives."""
-    mine, other = (json.loads((root / f"{name}.json").read_text()) for name in ("ours", "theirs"))
-    both = [query for query in other if query in mine]
-    return sum(set(mine[query]) == set(other[query]) for query in both), len(both)
+def differences(root: Path, folder: str) -> tuple[list[tuple[str, str, str]], int, int]:
+    """What only one of them took as (query, text, reason); how many queries have the same, of how many."""
+    ids = {row["id"]: _passage(row) for row in _rows(root / "documents.jsonl")}
+    texts = list(dict.fromkeys(ids.values()))
+    other = json.loads((root / "theirs.json").read_text())
+    rows = _rows(root / folder / "examples.jsonl")
+    ledger = {row["id"]: row for row in _rows(root / folder / "ledger.jsonl")[1:]}
+    queries, space = _space(root, [row["query"] for row in rows], texts)
+    known: dict[str, list[str]] = {}
+    for row in rows:
+        known.setdefault(row["query"], []).extend(one["text"] for one in row["positives"])
+    found, same = [], 0
+    for row, vector in zip(rows, queries, strict=True):
+        query = space.scores(vector)
+        reasons = {ids[one["id"]]: one["guard"] for one in ledger[row["id"]]["candidates"]}
+        mine = agreement.Side([one["text"] for one in row["negatives"]], ledger[row["id"]]["positive"])
+        yours = agreement.Side(other.get(row["query"], ()), min(map(query.of, known[row["query"]])))
+        why = list(agreement.differences(query, mine, yours, reasons, {"margin": MARGIN, "window": WINDOW}))
+        same += not why
+        found += [(row["query"], text, said) for text, said in why]
+    return found, same, len(rows)
+
+
+def _space(root: Path, queries: Sequence[str], texts: Sequence[str]) -> tuple[Any, agreement.Space]:
+    """Exact scores, from the vectors that the warm runs left."""
+    from embspec.stages.encoder import opened
+
+    with tempfile.TemporaryDirectory(dir=root) as scratch:
+        encoder = opened(root / "base", Desk.digests["base/base"], Desk(Path(scratch), root / "bank"))
+        return encoder.queries(queries), agreement.Space(texts, encoder.documents(texts))
+
+
+def _passage(row: Mapping[str, Any]) -> str:
+    return f"{row['title']} {row['text']}".strip()
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -186,32 +247,44 @@ def main() -> None:
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     with tempfile.TemporaryDirectory(prefix="embspec-mining-") as name:
         root = Path(name)
-        documents, queries = prepare(root, data_folder(given.data), given.base, given.documents)
-        names = ("ours", "warm", "theirs")
-        commands = [Command([sys.executable, __file__, "--side", one, "--root", name], name, env, "mined ")
-                    for one in names]
-        took = dict(zip(names, side_by_side(commands, given.rounds), strict=True))
-        same, both = agreement(root)
-    report(given, documents, queries, took, (same, both))
+        counts = prepare(root, data_folder(given.data), given.base, given.documents)
+        commands = {one: Command([sys.executable, __file__, "--side", one, "--root", name], name, env, "mined ")
+                    for one in (*SIDES, "alike")}
+        took = dict(zip(SIDES, side_by_side([commands[one] for one in SIDES], given.rounds), strict=True))
+        once(commands["alike"])
+        inner = {one: median(list(map(float, (root / f"{one}.seconds").read_text().split()[-given.rounds :])))
+                 for one in SIDES}
+        compared = {folder: differences(root, folder) for folder in ("ours", "alike")}
+    report(given, counts, took, inner, compared)
     return None
 
 
-def report(given: Any, documents: int, queries: int, took: Mapping[str, Took], equal: tuple[int, int]) -> None:
-    """The table and the result file."""
-    said = {"ours": "negatives, nothing encoded before", "warm": "negatives, the base's vectors there",
-            "theirs": "mine_hard_negatives"}
+Compared = Mapping[str, tuple[Sequence[tuple[str, str, str]], int, int]]
+
+
+def report(
+    given: Any, counts: tuple[int, int], took: Mapping[str, Took], inner: Mapping[str, float], compared: Compared
+) -> None:
+    """The tables and the result file."""
     last = took["theirs"]
-    rows = [(said[name], f"{one.seconds:.2f} s", f"1 : {last.seconds / one.seconds:.1f}", f"{one.megabytes:.0f} MB",
+    rows = [(SIDES[name], f"{one.seconds:.2f} s", f"1 : {last.seconds / one.seconds:.1f}", f"{inner[name]:.2f} s",
+             f"1 : {inner['theirs'] / inner[name]:.1f}", f"{one.cpu:.1f} s", f"{one.megabytes:.0f} MB",
              f"{one.megabytes / last.megabytes:.2f}") for name, one in took.items()]
-    print(f"{given.data}: {documents} documents, {queries} queries, {given.base}; medians of {given.rounds} whole "
+    print(f"{given.data}: {counts[0]} documents, {counts[1]} queries, {given.base}; medians of {given.rounds} whole "
           f"processes that take turns\n{machine()}")
-    print(table(("", "seconds", "ratio", "peak", "of theirs"), rows))
-    print(f"the same negatives for {equal[0]} of {equal[1]} queries that both have")
-    save(f"mining-{given.base}", {
-        "machine": machine(), "data": given.data, "documents": documents, "queries": queries, "rounds": given.rounds,
-        "rows": [{"case": name, "seconds": round(one.seconds, 3), "mb": round(one.megabytes, 1)}
-                 for name, one in took.items()],
-        "equal": equal[0], "compared": equal[1],
+    print(table(("", "process", "ratio", "imported", "ratio", "processor", "peak", "of theirs"), rows))
+    said = {"ours": "our rules, test and validation held out", "alike": "their rules: answers and margin alone"}
+    for name, (found, same, total) in compared.items():
+        print(f"\n{said[name]}: the same negatives for {same} of {total} queries, {len(found)} documents of one alone")
+        print(table(("documents of one alone", ""), [(why, str(n)) for why, n in agreement.classes(found).items()]))
+        for query, text, _ in [row for row in found if row[2] == agreement.UNEXPLAINED][:10]:
+            print(f"  unexplained: {query!r}: {text[:80]!r}")
+    save(f"mining-{given.base}-{given.data}", {
+        "machine": machine(), "data": given.data, "documents": counts[0], "queries": counts[1], "rounds": given.rounds,
+        "rows": [{"case": name, "seconds": round(one.seconds, 3), "imported": round(inner[name], 3),
+                  "cpu": round(one.cpu, 3), "mb": round(one.megabytes, 1)} for name, one in took.items()],
+        "agreement": [{"rules": name, "equal": same, "compared": total, "differences": agreement.classes(found)}
+                      for name, (found, same, total) in compared.items()],
     })
 
 

@@ -50,7 +50,7 @@ CASES: Mapping[str, Case] = {
 def prepare(root: Path, data: Path, most: int) -> int:
     """Write both bases and the examples; how many there are."""
     from embspec.retrieval.bm25 import BM25
-    from embspec.retrieval.tokenize import TOKENIZERS
+    from embspec.retrieval.tokenize import tokenizer
     from embspec.stages.base.make import make
     from embspec.stages.live import base_files
     from embspec.store.live import LiveTree, find
@@ -66,7 +66,7 @@ def prepare(root: Path, data: Path, most: int) -> int:
     right: dict[str, str] = {}
     for query, document, _ in (line.split("\t") for line in lines):
         right.setdefault(query, document)
-    tokenize = TOKENIZERS["words"]
+    tokenize = tokenizer({"tokenizer": "words"})
     words = BM25(list(texts), (tokenize(text) for text in texts.values()), k1=1.2, b=0.75)
     with open(root / "examples.jsonl", "w", encoding="utf-8") as file:
         chosen = sorted(right)[:: max(1, len(right) // most)][:most]

@@ -23,6 +23,7 @@ from embspec.run.merge import drive
 from embspec.run.reproduce import Rebuilt, Reproduced
 from embspec.run.upkeep import Upkeep
 from embspec.serve.fetch import WHAT, Fetched, again, bring, bringing, default_folder, free, named, pages
+from embspec.stages.forms import FORMS
 from embspec.stages.limits import GATE_METRICS, GATE_REFUSED, LIMITS, REQUIRES, UNKEYED
 from embspec.stages.street import INTRODUCED, SHARED, STREET
 from embspec.store import memo, timings
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
     from embspec.decide.bisect import Measure as Measure
     from embspec.decide.chronicle import Chronicle
     from embspec.decide.history import Past as Past
+    from embspec.decide.mined import Exported as Exported
+    from embspec.decide.mined import Mined
+    from embspec.decide.negative import Explained as Explained
     from embspec.decide.traces import Compared
     from embspec.git import Revision as Revision
     from embspec.serve.verify import Verified
 
 # What the commands need of other rooms they take from here.
 __all__ = [
+    "FORMS",
     "GETTABLE",
     "SPEC_ENDINGS",
     "UNVERIFIED",
@@ -247,6 +252,13 @@ class Project:
     def _build_alone(self, order: Order, tell: Callable[[Event], None]) -> Outcome:
         """Build one thing and what it stands on, without the pages that come with every build."""
         return self._built(order, tell, [n for n in self.nodes if n.stage.locked or n.name == order.wish.to])
+
+    @property
+    def mined(self) -> Mined:
+        """What was mined in the last build: why a document is a negative or is none, and the examples."""
+        from embspec.decide.mined import Mined
+
+        return Mined(self.lock.lock.blocks, self.world.objects)
 
     def diff_traces(self, before: str, after: str = "") -> list[Compared]:
         """Where the trainings of two revisions, locks or trace files part."""

@@ -66,6 +66,6 @@ def _say(of: Project, outcome: Outcome, asked: Asked) -> None:
         say(f"{at.name}: the verdict is {outcome.plan.verdict}; see {at.shown(at.out)}/report/report.md")
     if drift:
         say(f"{at.name}: {drift}", asked.quiet)
-    reports = any(step.node.stage.out for step in outcome.plan.steps)  # `--to corpus` leaves nothing to report on
+    reports = any(step.node.out for step in outcome.plan.steps)  # `--to corpus` leaves nothing to report on
     report = f", report {at.shown(at.out)}/report/report.md" if reports else ""
     say(f"{at.name}: lock {at.shown(at.lock)}{report}", asked.quiet)

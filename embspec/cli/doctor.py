@@ -16,7 +16,7 @@ from embspec.cli.common import put
 from embspec.errors import INVALID, OK, EmbspecError
 
 PACKAGES = (
-    "accelerate", "click", "datasets", "numpy", "pydantic", "rich", "ruamel.yaml", "safetensors",
+    "PyStemmer", "accelerate", "click", "datasets", "numpy", "pydantic", "rich", "ruamel.yaml", "safetensors",
     "sentence-transformers", "tokenizers", "torch", "transformers", "xxhash",
 )
 

@@ -144,7 +144,7 @@ def _holding(entry: Entry | None, declared: Declared) -> Lock | None:
     for name in lock.blocks:
         stage, _ = stage_of(name, declared.street)
         if stage and not stage.follow:
-            node = Node(name, stage, {}, {}, (), {}, (), (), False)
+            node = Node(name, stage, {}, {}, (), {}, (), (), {}, False)
             if locked_ingredients(node, lock.blocks, declared.recipes) is None:
                 return None
         if name == EVALUATE:

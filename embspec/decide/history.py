@@ -17,7 +17,7 @@ from embspec.measure.gate import Gate, GateError, parse_line
 from embspec.plan.canonical import plain
 from embspec.plan.nodes import ITEM
 from embspec.plan.plan import VERDICT, Recipes
-from embspec.plan.protocol import Stage
+from embspec.plan.protocol import Stage, last_round
 from embspec.plan.values import Block, digest_of
 from embspec.plan.words import metrics
 
@@ -141,7 +141,7 @@ def _past(entry: Entry, whence: Whence) -> Past:
 
 def model_of(lock: Lock | None) -> str | None:
     """The model's digest, in hexadecimal."""
-    text = lock.blocks.get("train", Block()).out.get("model") if lock else None
+    text = _out(lock.blocks, last_round(MODEL, lock.blocks)) if lock else ""
     return digest_of(text).rpartition(":")[2] if text else None
 
 
@@ -197,8 +197,8 @@ class Whence:
 
     def model(self) -> tuple[str, tuple[str, ...]]:
         """The word for where its model comes from, and what is lost; both empty where the lock names none."""
-        roles = [role for role in self._declared.model if self._text(role)]
-        if MODEL not in roles:
+        roles = [role for one in self._declared.model if self._text(role := last_round(one, self._blocks))]
+        if last_round(MODEL, self._blocks) not in roles:
             return "", ()
         if all(self._hand.has(digest_of(self._text(role))) for role in roles):
             return STORE, ()
@@ -209,9 +209,7 @@ class Whence:
         return (LOST, lost) if lost else (GIT, ())
 
     def _text(self, role: str) -> str:
-        stage, artefact = role.rsplit("/", 1)
-        block = self._blocks.get(stage, Block())
-        return (block.out or block.pin).get(artefact, "")
+        return _out(self._blocks, role)
 
     def _lacks(self, role: str) -> tuple[str, ...]:
         """What nobody has of all that a role can be made from; nothing where it is here, or can be made again."""
@@ -266,6 +264,12 @@ class Whence:
         if stage.live is None or pin is None:
             return stage.live is None
         return self._hand.files(stage.live(typed(block, item)), pin, commit, stage.keeps)
+
+
+def _out(blocks: Blocks, role: str) -> str:
+    stage, artefact = role.rsplit("/", 1)
+    block = blocks.get(stage, Block())
+    return (block.out or block.pin).get(artefact, "")
 
 
 def stage_of(name: str, street: Sequence[Stage]) -> tuple[Stage | None, str]:

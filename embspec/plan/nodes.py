@@ -22,7 +22,13 @@ class Node(NamedTuple):
     settles: Mapping[str, Any]  # fields that this machine may have to settle, as the spec has them
     packages: tuple[str, ...]  # what it imports with these values
     pins: tuple[str, ...]  # what only its run can find with these values
+    out: Mapping[str, str]  # artefact -> its path under out/NAME
     keyed_env: bool  # whether the environment is pinned, so that another one makes it anew
+
+    @property
+    def ships(self) -> bool:
+        """Whether what it makes goes to candidate/ while the verdict is red."""
+        return self.stage.ships and bool(self.out)
 
 
 def expand(street: Sequence[Stage], values: Mapping[str, Any]) -> list[Node]:
@@ -54,7 +60,7 @@ def _node(stage: Stage, name: str, values: Mapping[str, Any]) -> Node:
     settles = {field: values[field] for field in _names(stage.settles, values)}
     keyed = values.get(KEYED_ENV) == "pin" and stage.follow is None
     return Node(stage.name.replace(ITEM, name), stage, params, typed, makes, settles, _names(stage.packages, values),
-                _names(stage.pins, values), keyed)
+                _names(stage.pins, values), stage.out(values) if callable(stage.out) else stage.out, keyed)
 
 
 def _names(names: Names, values: Mapping[str, Any]) -> tuple[str, ...]:

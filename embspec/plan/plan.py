@@ -97,7 +97,7 @@ def plan(
 ) -> Plan:
     """Decide each stage in street order, then ask for the bytes that running stages and `out/` need."""
     every, nodes = nodes, _up_to(nodes, wish.to)
-    judged = all(n in nodes for n in every if n.stage.judges or n.stage.ships)
+    judged = all(n in nodes for n in every if n.stage.judges or n.ships)
     table = _Table(blocks, world, wish, recipes, tuple(n.name for n in nodes), blocks if then is None else then, {})
     steps: list[Step] = []
     verdict = ""
@@ -318,10 +318,10 @@ def targets(steps: Sequence[Step], verdict: str, judged: bool = True) -> list[tu
     """What `out/` should hold: path, role and digest of each settled artefact; what nobody judged does not ship."""
     red = verdict not in ("", GREEN)
     return [
-        (f"candidate/{path}" if red and step.node.stage.ships else path, f"{step.node.name}/{a}", step.out[a])
+        (f"candidate/{path}" if red and step.node.ships else path, f"{step.node.name}/{a}", step.out[a])
         for step in steps
-        if step.state in (CLEAN, REUSE) and (judged or not step.node.stage.ships)
-        for a, path in step.node.stage.out.items() if a in step.node.makes
+        if step.state in (CLEAN, REUSE) and (judged or not step.node.ships)
+        for a, path in step.node.out.items() if a in step.node.makes
     ]
 
 

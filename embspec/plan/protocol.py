@@ -1,7 +1,7 @@
 """What a stage is, and what it may see."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -88,8 +88,19 @@ def nothing(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
+def last_round(role: str, names: Collection[str]) -> str:
+    """The same artefact of the last round of its stage: of `train/model` that is `train.2/model` where it is there."""
+    stage, _, artefact = role.rpartition("/")
+    parts = [name.partition(".") for name in names]
+    rounds = [int(number) for first, _, number in parts if first == stage and number.isdecimal()]
+    return f"{stage}.{max(rounds)}/{artefact}" if rounds else role
+
+
 Names = tuple[str, ...] | Callable[[Params], tuple[str, ...]]
 """Fixed, or a function of the values of the whole spec."""
+
+Outs = Mapping[str, str] | Callable[[Params], Mapping[str, str]]
+"""The same for artefacts and their paths."""
 
 
 class Stage(NamedTuple):
@@ -115,5 +126,5 @@ class Stage(NamedTuple):
     judges: bool = False  # its stat `verdict` says whether the build is green
     gated: bool = False  # held at the last green build while the verdict is red
     ships: bool = False  # goes to candidate/ while the verdict is red
-    out: Mapping[str, str] = {}  # artefact -> its path under out/NAME
+    out: Outs = {}  # artefact -> its path under out/NAME
     optional: Mapping[str, Callable[[Params], bool]] = {}  # artefact -> whether these parameters ask for it

@@ -123,7 +123,8 @@ def _data(report: Row) -> list[str]:
     if tokenizer:
         tried = ", ".join(f"{name} {number(value)}" for name, value in tokenizer["tried"].items())
         chosen = f", chosen by {tokenizer['metric']} on {tokenizer['queries']} validation queries: {tried}"
-        lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`" + (chosen if tried else ""))
+        spoken = f" ({tokenizer['language']}{', stemmed' * tokenizer['stem']})" if "language" in tokenizer else ""
+        lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`{spoken}" + (chosen if tried else ""))
     lines += [f"- BM25 {_first(suite)}" for suite in report["suites"] if suite["bm25_first"] and not suite["weak"]]
     return ["## Data", "\n".join(lines)]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embspec.measure.forms import SUITE, Form, Row, best, form
-from embspec.report.cells import figure, names, number, share, signed, table
+from embspec.report.cells import code, figure, names, number, share, signed, table
 
 _FUSION = {
     "none": "the model alone",
@@ -22,7 +22,10 @@ _REFUSED = {
     "relative_margin": "within the relative margin of an answer's score",
     "absolute_margin": "within the absolute margin of an answer's score",
     "max_score": "over the highest score allowed",
+    "cross_encoder": "answers too, by the cross-encoder",
+    "copy": "copies of another negative",
 }
+_BARS = "▁▂▃▄▅▆▇█"  # the highest bin of a row is full, an empty one a dot
 
 
 def systems(report: Row) -> list[str]:
@@ -128,15 +131,42 @@ def training(report: Row) -> list[str]:
         why = ", ".join(f"{count} {_REFUSED.get(name, name)}" for name, count in mined["refused"].items())
         lines.append(f"- refused as negatives: {why}")
     if mined and mined["negatives"]:
-        lines.append(f"- about {share(mined['false_negatives'])} of the negatives kept may be answers; the base ranks "
-                     f"the answers over all negatives for {share(mined['easy'])} of the queries without training")
-    return ["## Training", "\n".join(lines)] if lines else []
+        lines.append(f"- about {share(mined['false_negatives'])} of the negatives kept may be answers; the model that "
+                     f"mined already ranks the answers over all of them for {share(mined['easy'])} of the queries")
+    return ["## Training", "\n".join([*lines, *_miners(mined)]), *_scores(mined)] if lines else []
+
+
+def _miners(mined: Row | None) -> list[str]:
+    """What each miner was asked for, and which queries none of them had anything for."""
+    if not mined or not mined["miners"]:
+        return []
+    lines = [f"- {name} found {has['found']} negatives of {has['wanted']}" for name, has in mined["miners"].items()]
+    bare = mined["without"]
+    if bare["queries"]:
+        more = ", …" if bare["queries"] > len(bare["first"]) else ""
+        lines.append(f"- {bare['queries']} queries have no negative: {', '.join(map(code, bare['first']))}{more}")
+    return lines
+
+
+def _scores(mined: Row | None) -> list[str]:
+    """How the scores of answers and of negatives lie, one bar a bin."""
+    found = mined and mined["scores"]
+    if not found or not sum(found["negatives"]):
+        return []
+    rows = [f"{name:<9} {_bars(found[key])}" for name, key in (("answers", "positives"), ("negatives", "negatives"))]
+    return [f"Their scores by the model that they were mined with, from {found['low']:g} to {found['high']:g}:",
+            "\n".join(["```text", *rows, "```"])]
+
+
+def _bars(counts: Sequence[int]) -> str:
+    most = max(counts)
+    return "".join(_BARS[count * (len(_BARS) - 1) // most] if count else "·" for count in counts)
 
 
 def care(report: Row) -> list[str]:
     """What about the model must be known before its numbers are believed."""
     mined = report["negatives"]
     if mined and mined["too_easy"]:
-        return [f"- The negatives are too easy: the base already ranks the answers over them for "
+        return [f"- The negatives are too easy: the model that mined already ranks the answers over them for "
                 f"{share(mined['easy'])} of the training queries."]
     return []

@@ -102,15 +102,19 @@ REPORT = _titled("embspec report.json", _object({
     "training": _or_null(_object({
         "steps": _COUNT, "curve": _list(_object({"step": _COUNT, "loss": _NUMBER}))})),
     "negatives": _or_null(_object({
-        "rows": _COUNT, "dropped": _COUNT, "short": _COUNT, "negatives": _COUNT, "refused": _map(_COUNT),
-        "easy": _NUMBER, "too_easy": _FLAG, "false_negatives": _NUMBER})),
+        "rows": _COUNT, "dropped": _COUNT, "short": _COUNT,
+        "without": _object({"queries": _COUNT, "first": _list(_TEXT)}), "negatives": _COUNT,
+        "miners": _map(_object({"wanted": _COUNT, "found": _COUNT})), "refused": _map(_COUNT), "easy": _NUMBER,
+        "too_easy": _FLAG, "false_negatives": _NUMBER, "scores": _or_null(_object({
+            "low": _NUMBER, "high": _NUMBER, "positives": _list(_COUNT), "negatives": _list(_COUNT)}))})),
     "suites": _list(_object({
         "suite": _TEXT, "queries": _COUNT, "clusters": _COUNT, "narrow": _FLAG, "bm25_first": _or_null(_object(_SPAN)),
         "weak": _FLAG})),
     "split": _or_null(_SPLIT),
     "documents": _COUNT,
     "tokenizer": _or_null(_object(
-        {"tokenizer": _TEXT, "metric": _MAYBE_TEXT, "queries": _COUNT, "tried": _map(_NUMBER)})),
+        {"tokenizer": _TEXT, "language": _TEXT, "stem": _FLAG, "metric": _MAYBE_TEXT, "queries": _COUNT,
+         "tried": _map(_NUMBER)}, ("language", "stem"))),
     "hardest": _list(_object({
         "query": _TEXT, "positives": _list(_TEXT), "system": _TEXT, "rank": _MAYBE_COUNT, "depth": _COUNT,
         "first": _MAYBE_TEXT, "metric": _TEXT, "value": _NUMBER})),
@@ -168,6 +172,19 @@ _TRACES = _object({"exit": _COUNT, "traces": _list(_object({
 
 _PILE = _object({"what": _TEXT, "files": _COUNT, "bytes": _COUNT})
 
+_EXPLAINED = _object({"exit": _COUNT, "spec": _TEXT, "explained": _list(_object({
+    "round": _COUNT, "query": _TEXT, "text": _TEXT, "document": _TEXT, "passage": _TEXT,
+    "positives": _list(_object({"id": _TEXT, "score": _MAYBE_NUMBER})), "weakest": _MAYBE_NUMBER,
+    "found": _list(_object({"miner": _TEXT, "rank": _MAYBE_COUNT})), "score": _MAYBE_NUMBER,
+    "guards": _list(_object({
+        "guard": _TEXT, "decision": {"enum": ["passed", "refused", "not asked", "not set"]}, "text": _TEXT})),
+    "verdict": {"enum": ["negative", "refused", "dropped", "not drawn", "not looked at"]}, "by": _MAYBE_TEXT,
+    "because": _list(_TEXT)}))})
+
+_EXPORTED = _object({
+    "exit": _COUNT, "spec": _TEXT, "to": _TEXT, "round": _COUNT, "format": _TEXT, "lines": _COUNT,
+    "negatives": _MAYBE_COUNT, "left_out": _COUNT})
+
 # What looks after a store: gc, gc --keep and --drop, fsck.
 _STORES = [
     _object({
@@ -192,6 +209,8 @@ OUTPUT = _titled("what the commands of embspec say with --json, errors included"
         "skipped": _list(_object({**_REVISION, "why": _TEXT}))}),
     _REPRODUCED,
     _TRACES,
+    _EXPLAINED,
+    _EXPORTED,
     *_STORES,
     _object({"exit": _COUNT, "errors": _list(_ERROR)}),
 ]})

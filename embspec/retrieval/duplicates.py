@@ -1,7 +1,6 @@
 """Near-duplicate texts: MinHash proposes, the exact Jaccard similarity of their shingles decides."""
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ WORD_SHINGLE, CJK_SHINGLE = 3, 5
 BANDS: tuple[tuple[float, int, int], ...] = ((0.9, 4, 20), (0.8, 3, 28), (0.5, 2, 64), (0.0, 1, 128))
 _UNLIKE = 0.3  # an estimate so far under the threshold is wrong about a pair once in a hundred million
 _BLOCK, _PAIRS, _KEPT = 1 << 18, 1 << 15, 1 << 21  # shingles hashed, pairs compared, shingles remembered at once
+_WORDS_KEPT = 1 << 16
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(f"[{CJK}]")
 _MIX, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
@@ -93,18 +93,35 @@ def _shingles(text: str) -> Hashes | bytes | None:
         units = np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
     else:
         width, length, short = WORD_SHINGLE, len(words), SHORT_WORDS
-        units = np.array([_word_hash(word) for word in words] if length >= short else [], np.uint64)
+        units = np.fromiter(map(_WORDS.__getitem__, words), np.uint64) if length >= short else np.zeros(0, np.uint64)
     if length < short:
         return b"short " + " ".join(plain.split()).encode("utf-8", "surrogatepass")
     mixed = units[: length - width + 1]
     for at in range(1, width):
         mixed = mixed * _MIX + units[at : length - width + 1 + at]
-    return np.unique(_finished(mixed))
+    return _distinct(_finished(mixed))
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def _word_hash(word: str) -> int:
-    return xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
+def _distinct(values: Hashes) -> Hashes:
+    """Each value once, by rising value: what numpy's own `unique` takes four times as long for."""
+    values.sort()
+    fresh = np.empty(len(values), np.bool_)
+    fresh[0] = True
+    np.not_equal(values[1:], values[:-1], out=fresh[1:])
+    return values[fresh]
+
+
+class _Hashed(dict[str, int]):
+    """The hash of each word, asked for like a key: a text asks for thousands, most of them seen before."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _WORDS_KEPT:
+            self.clear()
+        made = self[word] = xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
+        return made
+
+
+_WORDS = _Hashed()
 
 
 def _finished(mixed: Hashes) -> Hashes:

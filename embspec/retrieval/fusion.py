@@ -23,11 +23,12 @@ def rrf(lists: Sequence[Hits], k: int = 60, depth: int = 100) -> list[tuple[str,
 def weighted(dense: Hits, words: Hits, weight: float, depth: int = 100) -> list[tuple[str, float]]:
     """The model's score with this weight and the words' with the rest, each stretched to 0 … 1 over its own list.
 
-    A document that a list lacks is as good there as the last one that it has.
+    A document that a list lacks is as good there as the last one that it has. How far apart the scores of a list are,
+    and whether they are below zero, as products may be, makes no difference. A list without weight is not there.
     """
     scores: defaultdict[str, float] = defaultdict(float)
     for hits, share in ((dense, weight), (words, 1 - weight)):
-        for document, score in _stretched(hits):
+        for document, score in _stretched(hits) if share else ():
             scores[document] += share * score
     return _best(scores.items(), depth)
 

@@ -24,14 +24,17 @@ def read_inputs(
     problems: list[Problem] = []
     made: dict[str, Path] = {}
     follows = {n.stage.follow.stage: n.name for n in nodes if n.stage.follow}
+    names = [node.name for node in nodes]
     with world.objects.scratch() as folder:
         for node in nodes:
-            if not node.stage.live or any(r not in made for r in node.stage.needs(node.params, [])):
+            needs = node.stage.needs(node.params, names)
+            if not node.stage.live or any(r not in made for r in needs):
                 continue  # what it needs is broken, and said
             out = Path(folder, node.name)
             (out / "scratch").mkdir(parents=True)
             try:
-                stats[node.name] = _read(node, blocks.get(node.name, Block()), made, out, world)
+                there = {role: str(made[role]) for role in needs}
+                stats[node.name] = _read(node, blocks.get(node.name, Block()), there, out, world)
             except EmbspecError as error:
                 problems += error.problems
                 continue
@@ -40,11 +43,10 @@ def read_inputs(
     return stats, problems
 
 
-def _read(node: Node, block: Block, made: dict[str, Path], out: Path, world: DiskWorld) -> dict[str, Any]:
+def _read(node: Node, block: Block, needs: dict[str, str], out: Path, world: DiskWorld) -> dict[str, Any]:
     assert node.stage.live
     params = with_pins(node, block.pin)
     live = LiveTree(world.find(node.stage.live(params)))
-    needs = {r: str(made[r]) for r in node.stage.needs(node.params, [])}
     given = Given(seed_of(node.typed, node.name), {}, world.objects.store, {})
     task = Task(node.name, node.stage.make, params, needs, str(out), str(out / "scratch"), given, (), "", 0, "")
     with named_by_path(live):

@@ -200,7 +200,9 @@ def _file(path: str) -> bytes:
 
 def _order(lock: Lock) -> list[str]:
     """The blocks as they stand along the street, without a spec to say which there are."""
-    heads = [stage.name.partition(".")[0] for stage in STREET]
-    places = {head: number for number, head in enumerate(heads)}
-    return sorted(lock.blocks, key=lambda name: (places.get(name.partition(".")[0], len(places)), name))
-
+    places = {stage.name: number for number, stage in enumerate(STREET)}
+    # A source of pairs stands where all of them do; a round has a place of its own, unless this version knows fewer.
+    for number, stage in enumerate(STREET):
+        places.setdefault(stage.name.partition(".")[0], number)
+    last = len(STREET)
+    return sorted(lock.blocks, key=lambda n: (places.get(n, places.get(n.partition(".")[0], last)), n))

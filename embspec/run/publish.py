@@ -44,7 +44,7 @@ def _gone(plan: Plan, stamps: Mapping[str, object]) -> list[str]:
     """What was published and belongs to this build no more: an older candidate, what the spec has no stage for."""
     if not plan.judged:
         return []
-    tops = {top_of(path) for step in plan.steps for path in step.node.stage.out.values()}
+    tops = {top_of(path) for step in plan.steps for path in step.node.out.values()}
     now = _groups(plan)
     return [top for top in stamps if top not in now and (top.startswith(f"{CANDIDATE}/") or top not in tops)]
 

@@ -20,11 +20,12 @@ from embspec.run.absent import bring
 from embspec.run.desk import Given, seed_of
 from embspec.run.task import Did, Task, work
 from embspec.run.worker import Workers, log_path
+from embspec.stages.street import handed
 from embspec.store import records
-from embspec.store.environment import check_packages, engine, env_id, environment
+from embspec.store.environment import check_packages, engine, env_id, environment, lacks_gpu
 from embspec.store.environment import listing as packages_of
 from embspec.store.live import LiveTree, tree_pin
-from embspec.store.machine import DEVICE, PROFILE, THREADS
+from embspec.store.machine import CPU, DEVICE, PROFILE, SPARE, THREADS
 from embspec.store.objects import listing
 from embspec.store.world import DiskWorld
 
@@ -68,13 +69,21 @@ def perform(task: Task, live: LiveTree | None, workers: Workers, tell: Callable[
 def _task(step: Step, known: Mapping[str, str], world: DiskWorld, folder: str) -> Task:
     node, params = step.node, _params(step)
     roles = [f.removeprefix("needs ") for f in step.named if f.startswith("needs ")]
-    needs = _needs(step, {role: digest_of(known[role]) for role in roles}, world, os.path.join(folder, "needs"))
     profile, threads = (params[f"pin.{name}"] for name in (PROFILE, THREADS)) if node.settles else ("", 0)
-    given = Given(seed_of(node.typed, node.name), {role: digest_of(known[role]) for role in roles},
+    digests = {handed(role): digest_of(known[role]) for role in roles}
+    needs = _needs(step, digests, world, os.path.join(folder, "needs"))
+    given = Given(seed_of(node.typed, node.name), digests,
                   world.objects.store, engine(profile) if profile else {}, _kept(step, world) if profile else "")
     out, scratch = os.path.join(folder, "out"), os.path.join(folder, "scratch")
     return Task(node.name, node.stage.make, params, needs, out, scratch, given, node.packages, profile, threads,
-                log_path(world.at.state, world.at.name, node.name), plain(step.pin.get(DEVICE, "")))
+                log_path(world.at.state, world.at.name, node.name), _device(step))
+
+
+def _device(step: Step) -> str:
+    """What the lock pins; a stage that has the field without a pin gives the same bytes on the GPU that is here."""
+    if DEVICE in step.pin:
+        return str(plain(step.pin[DEVICE]))
+    return SPARE if step.node.typed.get(DEVICE, CPU) != CPU and not lacks_gpu() else ""
 
 
 def _kept(step: Step, world: DiskWorld) -> str:

@@ -28,7 +28,7 @@ class Task(NamedTuple):
     profile: str  # of the numerics, where the stage computes with floats
     threads: int
     log: str
-    device: str = ""  # cuda, where the stage computes there
+    device: str = ""  # cuda, where the stage computes there; or a spare one, where it may search there
 
 
 class Did(NamedTuple):

@@ -16,7 +16,7 @@ from embspec.plan.protocol import Progress
 from embspec.run.task import FORK, ONCE, Did, Task, did_of, error_of, task_line
 from embspec.store.environment import check_device
 from embspec.store.files import disk
-from embspec.store.machine import AVX2, CUDA, check_profile, one_gpu
+from embspec.store.machine import AVX2, CUDA, SPARE, check_profile, one_gpu
 
 # Left as they are, these of the user's would change bits, threads, or the way that libraries choose.
 _APART = (
@@ -60,9 +60,9 @@ class Workers:
 
     def run(self, task: Task, tell: Callable[[Progress], None]) -> Did:
         """Have a stage done, and say what it says meanwhile."""
-        at = task.profile, task.threads, CUDA if task.device == CUDA else ""
+        at = task.profile, task.threads, task.device if task.device in (CUDA, SPARE) else ""
         # A process that was forked cannot use a GPU that its parent has so much as counted, as libraries do.
-        way = ONCE if task.device == CUDA else self._way
+        way = ONCE if task.device in (CUDA, SPARE) else self._way
         with disk(task.log):
             os.makedirs(os.path.dirname(task.log), exist_ok=True)
             open(task.log, "wb").close()  # the last run's story is over
@@ -179,7 +179,7 @@ def environ(profile: str, threads: int, of: Mapping[str, str], device: str = "")
     kept = {name: text for name, text in of.items() if not name.startswith(_APART)}
     count = str(threads)
     fixed = {**_FIXED, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONPATH": os.pathsep.join(_path())}
-    if device == CUDA:
+    if device in (CUDA, SPARE):
         order = {_ORDER: of[_ORDER]} if _ORDER in of else {}
         fixed |= {**_CUDA, **order, "CUDA_VISIBLE_DEVICES": one_gpu(of)}
     return {**kept, **fixed, **(_AVX2 if profile == AVX2 else {})}

@@ -12,6 +12,7 @@ from embspec.errors import DIFFERS, OUT_OF_DATE, EmbspecError, Problem, fail
 from embspec.plan.keys import ingredients, key
 from embspec.plan.nodes import Node
 from embspec.plan.plan import Recipes
+from embspec.plan.protocol import last_round
 from embspec.plan.values import Block, Record, Wish, digest_of
 from embspec.store.files import disk, unique
 from embspec.store.objects import Objects, entries, file_digest
@@ -67,7 +68,7 @@ def bring(what: str, roles: Mapping[str, str], objects: Objects, folder: str, re
 
 def bringing(what: str, blocks: Blocks) -> Wish:
     """What a build has to make again, and no more than that."""
-    roles = [role for role in WHAT[what] if what == PAGES or role in named(blocks)]
+    roles = [last_round(role, blocks) for role in WHAT[what] if what == PAGES or role in named(blocks)]
     return Wish(to=roles[-1].rsplit("/", 1)[0], publish=False, bring=frozenset(roles))
 
 
@@ -100,8 +101,9 @@ def again(revision: str) -> Iterator[None]:
 
 
 def named(blocks: Blocks) -> dict[str, str]:
-    """Every artefact that a lock has, by role."""
-    return {f"{name}/{artefact}": text for name, block in blocks.items() for artefact, text in block.out.items()}
+    """Every artefact that a lock has, by role; that of a stage with several rounds is its last."""
+    every = {f"{name}/{artefact}": text for name, block in blocks.items() for artefact, text in block.out.items()}
+    return {role: every.get(last_round(role, blocks), text) for role, text in every.items()}
 
 
 def pages(

@@ -14,8 +14,9 @@ from safetensors.numpy import load_file
 from embspec.errors import fail
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.retrieval import fusion, knn, quantize
+from embspec.retrieval.bags import Bags
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.tokenize import TOKENIZERS
+from embspec.retrieval.tokenize import tokenizer
 from embspec.serve.manifest import RETRIEVAL, Manifest, document, manifest
 from embspec.stages.encoder import opened
 from embspec.stages.snapshot import Document, documents, passage
@@ -82,8 +83,9 @@ def _tuned(index: Index, ids: Sequence[str], query: str, k: int, model: Path, de
     if how["fusion"]["method"] == "none":
         return dense[:k], encoder.encoded
     words = how["bm25"]
-    tokenize = TOKENIZERS[words["tokenizer"]]
-    bm25 = BM25(ids, (tokenize(passage(row)) for row in index.rows()), words["k1"], words["b"])
+    tokenize = tokenizer(words)
+    bags = Bags.of((passage(row).split() for row in index.rows()), tokenize.spell)
+    bm25 = BM25(ids, bags, words["k1"], words["b"])
     found = fusion.fused(how["fusion"], dense[:depth], bm25.search(tokenize(query), depth), 2 * depth)
     have = {id for id, _ in found}
     return [*found, *(hit for hit in dense if hit[0] not in have)][:k], encoder.encoded

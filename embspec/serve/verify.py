@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from embspec.errors import EmbspecError, Problem, Where, fail
 from embspec.plan.plan import GREEN, VERDICT
+from embspec.plan.protocol import last_round
 from embspec.plan.values import Block, digest_of
 from embspec.serve.fetch import tree_files
 from embspec.serve.manifest import BESIDE_FILES, MANIFEST, beside, files, manifest, short
@@ -16,7 +17,7 @@ from embspec.store.objects import Objects, file_digest, listing
 Blocks = Mapping[str, Block]
 Rows = dict[str, tuple[str, int]]  # path in the folder -> sha256, size
 
-MODEL, EXPORT, INDEX, GATES = "train", "export", "index", "gates"
+MODEL, EXPORT, INDEX, GATES = "train/model", "export", "index", "gates"
 CARD = "README.md"
 
 
@@ -61,7 +62,7 @@ def _model(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked
     """The model's own tree, and of what may lie beside it what the lock names."""
     more = {path for path in rows if beside(path)}
     core = {path: row for path, row in rows.items() if path not in more}
-    digest = _named(blocks, MODEL, "model")
+    digest = _model_of(blocks)
     wrong = _tree(core, digest, objects, "")
     notes = []
     for path in sorted(more - {CARD}):
@@ -86,7 +87,7 @@ def _onnx(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked:
 
 def _index(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked:
     """The index's own tree, its shards as its manifest has them, and the model that made it."""
-    digest, model = _named(blocks, INDEX, "index"), _named(blocks, MODEL, "model")
+    digest, model = _named(blocks, INDEX, "index"), _model_of(blocks)
     wrong = _tree(rows, digest, objects, "")
     try:
         said = manifest(folder)
@@ -110,6 +111,11 @@ def _index(folder: str, rows: Rows, blocks: Blocks, objects: Objects) -> _Looked
 
 
 KINDS: Mapping[str, Callable[[str, Rows, Blocks, Objects], _Looked]] = {"model": _model, "index": _index, "onnx": _onnx}
+
+
+def _model_of(blocks: Blocks) -> str:
+    stage, _, artefact = last_round(MODEL, blocks).rpartition("/")
+    return _named(blocks, stage, artefact)
 
 
 def _named(blocks: Blocks, stage: str, artefact: str) -> str:

@@ -75,6 +75,11 @@ class Bm25(Section):
     tokenizer: Literal["auto", "words", "identifiers", "char_bigrams", "simple"] = Field(
         default="auto", description="how texts become words; auto is chosen on validation"
     )
+    language: Literal[
+        "auto", "none", "english", "german", "french", "spanish", "italian", "dutch", "portuguese", "swedish", "danish",
+        "norwegian", "finnish", "russian",
+    ] = Field(default="auto", description="of `words`: whose stop words and stems; auto is found in the documents")
+    stem: bool = Field(default=True, description="of `words`: whether words are counted by their stems")
     k1: Amount = Field(default=1.2, description="how soon a repeated word stops counting")
     b: Share = Field(default=0.75, description="how much long documents are held back")
 

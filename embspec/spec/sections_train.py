@@ -15,6 +15,7 @@ from embspec.spec.types import (
     Device,
     Flag,
     Int,
+    Located,
     LossName,
     Metric,
     Natural,
@@ -98,7 +99,9 @@ class FileMiner(Section):
     """Negatives that somebody else found."""
 
     kind: Literal["file"] = Field(description="how negatives are found")
-    path: Path = Field(description="file of the negatives")
+    path: Path = Field(description="file of the negatives: `query` or `id`, and `negatives`, a JSON object a line")
+    num_negatives: Count = Field(default=4, description="negatives for each query")
+    sampling_strategy: Sampling = Field(default="top", description="the first that pass the guard, or drawn among them")
 
 
 def _miner_kind(value: Any) -> str:
@@ -136,7 +139,9 @@ class Guard(Section):
         default=None, description="refuses what scores within this distance of the positive"
     )
     max_score: Number | None = Field(default=None, description="refuses what scores higher")
-    cross_encoder: Text | None = Field(default=None, description="id of a cross-encoder that has the last word")
+    cross_encoder: Located | None = Field(
+        default=None, description="cross-encoder that has the last word: hub id, ./folder or package:NAME/FOLDER"
+    )
     exclude: Annotated[list[Excluded], AfterValidator(unique), Says("a list of what is excluded")] = Field(
         default=["positives", "siblings", "near_duplicates", "test_documents"],
         description="documents that are never negatives",
@@ -154,6 +159,18 @@ class Negatives(Section):
     rounds: Annotated[Count, Field(le=10), Says("a whole number")] = Field(
         default=1, description="over 1 mines again with the tuned model"
     )
+
+    @model_validator(mode="after")
+    def _rounds_mine(self) -> Negatives:
+        if self.rounds > 1 and not self.miners:
+            raise wrong(
+                "spec.conflict",
+                f"{self.rounds} rounds without a miner would train on the same rows again",
+                "name a miner, or train longer: train.num_train_epochs",
+                at="rounds",
+                also="miners",
+            )
+        return self
 
 
 Dims = Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
@@ -327,4 +344,8 @@ class Numerics(Section):
     threads: AutoThreads = Field(
         default="auto", description="compute threads, which change training's result; auto is pinned"
     )
-    device: Device = Field(default="auto", description="where training runs; vectors are computed on the processor")
+    device: Device = Field(
+        default="auto",
+        description="where training runs and documents are searched; auto trains on the processor, and searches on a "
+        "GPU where there is one; vectors are computed on the processor",
+    )

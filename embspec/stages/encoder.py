@@ -43,6 +43,10 @@ class Encoder:
         """The same in blocks, for vectors that go straight into a file."""
         return self._blocks(texts, self.prompts["document"])
 
+    def release(self) -> None:
+        """Let go of the weights, where much else is still to be done; a text that is not known has them read again."""
+        self._engine.release()
+
     def _all(self, texts: Iterable[str], prompt: str) -> Vectors:
         blocks = self._blocks(texts, prompt)
         first = next(blocks, np.zeros((0, self.dim), np.float32))

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from embspec.errors import EmbspecError, Where, fail
 from embspec.retrieval import knn
 from embspec.retrieval.encode import Numbers, Padding, encode, one_thread
+from embspec.retrieval.pieces import Pieces, rules
 
 Vectors = NDArray[np.float32]
 Run = Callable[[Sequence[str]], Vectors]
 Pool = Callable[[Vectors], NDArray[np.float64]]
 
 STATIC = "StaticEmbedding"
+SOME = 256  # texts that a table of words is asked for at once
 ROWS = 16  # of every matrix product behind the pooling: with another number torch may take a path of other bits
 MODES: Mapping[str, str] = {  # of pooling, with their keys in a config, in the order in which several are joined
     "cls": "pooling_mode_cls_token",
@@ -47,6 +49,7 @@ class Engine(Protocol):
     max_seq_length: int | None
 
     def encode(self, texts: Sequence[str]) -> Vectors: ...
+    def release(self) -> None: ...
 
 
 class Part(NamedTuple):
@@ -135,6 +138,10 @@ class Static:
         self._run = self._run or self._opened()
         return self._tail(self._run(texts))
 
+    def release(self) -> None:
+        """Let go of the weights; the next text has them read again."""
+        self._run = None
+
     def _opened(self) -> Run:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
@@ -142,13 +149,21 @@ class Static:
         table = load_file(self._folder / "model.safetensors")["embedding.weight"].astype(np.float32, copy=False)
         tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
         tokenizer.no_padding()
+        if by_words := rules(tokenizer.to_str()):
+            tokenizer.no_truncation()
+
+        def whole(some: Sequence[str]) -> list[list[int]]:
+            return [found.ids for found in tokenizer.encode_batch_fast(some, add_special_tokens=False)]
+
+        pieces = Pieces(whole, by_words)
 
         def run(texts: Sequence[str]) -> Vectors:
             vectors = np.zeros((len(texts), table.shape[1]), np.float32)
-            for row, found in enumerate(tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)):
-                if found.ids:
-                    # One row added after the other in float32, as EmbeddingBag does: the same on every processor.
-                    vectors[row] = table[found.ids].sum(axis=0) / np.float32(len(found.ids))
+            for start in range(0, len(texts), SOME):  # the words of all of them at once would be much memory
+                for row, ids in enumerate(pieces(texts[start : start + SOME]), start):
+                    if len(ids):
+                        # One row added after the other in float32, as EmbeddingBag does: the same on every processor.
+                        vectors[row] = table[ids].sum(axis=0) / np.float32(len(ids))
             return vectors
 
         return run
@@ -179,6 +194,10 @@ class Transformer:
         """The vectors of these texts, prompts included."""
         self._run = self._run or self._opened()
         return self._tail(self._run(texts))
+
+    def release(self) -> None:
+        """Let go of the weights; the next text has them read again."""
+        self._run = None
 
     def _longest(self) -> int | None:
         """Without a length of its own, a model takes what both its tokenizer and its positions take."""

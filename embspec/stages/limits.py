@@ -10,6 +10,7 @@ UNKEYED: tuple[str, ...] = (
     "keys.env",
     "numerics",
     "corpus.train_on",
+    "negatives.rounds",
     "corpus.chunking.strategy",
     "eval.statistics.test",
 )
@@ -22,11 +23,7 @@ LIMITS: Mapping[str, tuple[Any, ...]] = {
     "corpus.chunking.strategy": ("none",),
     "pairs.*.format": ("auto", "embspec", "beir", "csv"),
     "split.by": ("document", "given"),
-    "negatives.miners.*.kind": ("dense", "bm25", "hybrid", "random"),
     "negatives.miners.*.model": ("base",),
-    "negatives.miners.*.path": (),
-    "negatives.guard.cross_encoder": (None,),
-    "negatives.rounds": (1,),
     "loss.name": (
         "CachedMultipleNegativesRankingLoss", "MultipleNegativesRankingLoss", "mnrl", "infonce",
     ),

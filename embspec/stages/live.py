@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from embspec.plan.protocol import Params
 
+CROSS_ENCODER = "negatives.guard.cross_encoder"
+
 # A base is exactly what is used of it, for each file is part of a pin; cards, Python and other forms of the same
 # weights stand beside these and are not.
 BASE_FILES: tuple[str, ...] = (
@@ -36,23 +38,62 @@ def base_files(params: Params) -> tuple[str, ...]:
     if base is None:
         files = (params.get("model.base.static.weights"), params.get("model.base.static.tokenizer"))
         return tuple(_literal(file) for file in files if file)
-    if base.startswith("package:") or _is_path(base):
-        return tuple(f"{_literal(base.rstrip('/'))}/{file}" for file in BASE_FILES)
-    return tuple(f"hub:{base}@{base_revision(params)}//{file}" for file in BASE_FILES)
+    return _model_files(base, base_revision(params))
 
 
 def base_sticky(params: Params) -> bool:
     """A base from the hub is what was pinned, whatever the cache holds since."""
     base = params.get("model.base")
-    return base is not None and not base.startswith("package:") and not _is_path(base)
+    return base is not None and _on_hub(base)
 
 
 def base_revision(params: Params) -> str:
     """The commit that the pin holds, where it is of this very base and revision; else the branch, tag or commit."""
-    revision = params.get("model.revision", "auto")
+    return _pinned(params, params["model.base"], params.get("model.revision", "auto"))
+
+
+def cross_encoder_files(params: Params) -> tuple[str, ...]:
+    """The globs of the guard's cross-encoder."""
+    model = params.get(CROSS_ENCODER)  # a lock that a hand was at may lack it
+    return () if model is None else _model_files(model, cross_encoder_revision(params))
+
+
+def cross_encoder_sticky(params: Params) -> bool:
+    """A cross-encoder from the hub is what was pinned, as a base is."""
+    return _on_hub(params[CROSS_ENCODER])
+
+
+def cross_encoder_revision(params: Params) -> str:
+    """The commit that the pin holds, where it is of this very model; else the main branch."""
+    return _pinned(params, params[CROSS_ENCODER], "auto")
+
+
+def given_files(params: Params) -> tuple[str, ...]:
+    """The files of negatives that somebody else found; a path is one file, whatever letters it has."""
+    return tuple(_literal(path) for path in given_paths(params))
+
+
+def given_paths(params: Params) -> dict[str, str]:
+    """Each file that a miner names, with the field of the first that does."""
+    fields = sorted(field for field in params if field.startswith("negatives.miners.") and field.endswith(".path"))
+    return {params[field]: field for field in reversed(fields)}
+
+
+def _model_files(name: str, revision: str) -> tuple[str, ...]:
+    """The globs of a model's folder: here, in a package, or in the hub's cache."""
+    if _on_hub(name):
+        return tuple(f"hub:{name}@{revision}//{file}" for file in BASE_FILES)
+    return tuple(f"{_literal(name.rstrip('/'))}/{file}" for file in BASE_FILES)
+
+
+def _pinned(params: Params, name: str, revision: str) -> str:
     asked = "main" if revision == "auto" else str(revision)
     commit, _, of = str(params.get("pin.revision") or "").partition(" ")
-    return commit if of == f"{params['model.base']}@{revision}" else asked
+    return commit if of == f"{name}@{revision}" else asked
+
+
+def _on_hub(name: str) -> bool:
+    return not (name.startswith("package:") or _is_path(name))
 
 
 def _is_path(base: str) -> bool:

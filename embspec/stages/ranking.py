@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embspec.retrieval import knn, quantize
+from embspec.retrieval.propose import CPU
 from embspec.stages.encoder import Encoder
 from embspec.stages.snapshot import documents, passage
 
@@ -30,6 +31,7 @@ class Dense(NamedTuple):
     ids: Sequence[str]
     vectors: Vectors
     similarity: str
+    device: str = CPU
 
     def rank(
         self, queries: Vectors, depth: int, skip: Sequence[Collection[str]], form: Served
@@ -41,15 +43,14 @@ class Dense(NamedTuple):
         """
         asked = knn.cut(queries, form.dim, self.similarity)
         chunks = (quantize.served(kept, form.precision, form.ranges) for kept in self.cut(form.dim))
-        return knn.top_of(asked, chunks, self.ids, depth, skip)
+        return knn.top_of(asked, chunks, self.ids, depth, skip, self.device)
 
     def cut(self, dim: int) -> Iterator[Vectors]:
         """Its vectors at this dimension, as many at a time as are compared at once."""
-        for start in range(0, len(self.vectors), knn.DOCUMENTS):
-            yield knn.cut(self.vectors[start : start + knn.DOCUMENTS], dim, self.similarity)
+        return (knn.cut(some, dim, self.similarity) for some in knn.chunks(self.vectors))
 
 
-def dense(path: Path, encoder: Encoder) -> Dense:
+def dense(path: Path, encoder: Encoder, device: str = CPU) -> Dense:
     """The documents of `documents.jsonl` through a model; the texts stream."""
     ids: list[str] = []
 
@@ -59,7 +60,7 @@ def dense(path: Path, encoder: Encoder) -> Dense:
             yield passage(document)
 
     vectors = encoder.documents(texts())
-    return Dense(ids, vectors, encoder.similarity)
+    return Dense(ids, vectors, encoder.similarity, device)
 
 
 def served(ranges: Path, dim: int, precision: str) -> Served:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from embspec.plan.protocol import Params
+from embspec.retrieval.bags import Bags
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.tokenize import TOKENIZERS, Tokenizer
+from embspec.retrieval.tokenize import Tokenizer, tokenizer
 
 
 class Document(NamedTuple):
@@ -30,10 +31,12 @@ class Echoes:
 
     def __init__(self, questions: Iterable[str]) -> None:
         self._found: dict[str, list[str]] = {_plain(question): [] for question in questions}
+        self._longest = max((question.count(" ") + 1 for question in self._found), default=0)
 
     def see(self, document: Document) -> None:
-        """Look at one more document."""
-        if (text := _plain(document.text)) in self._found:
+        """Look at one more document; most have more words than any question, and are not looked at to their end."""
+        words = document.text.split(None, self._longest)
+        if len(words) <= self._longest and (text := " ".join(words)) in self._found:
             self._found[text].append(document.id)
 
     def of(self, question: str, judged: Collection[str]) -> set[str]:
@@ -69,20 +72,43 @@ def documents(path: Path) -> Iterator[Document]:
     return map(Document.of, rows(path))
 
 
-def lexical(path: Path, tokenizer: str, params: Params, questions: Iterable[str]) -> Lexical:
-    """BM25 over title and text, made for these questions; the texts stream."""
-    tokenize, echoes = TOKENIZERS[tokenizer], Echoes(questions)
-    ids = []
+def lexical(path: Path, said: Mapping[str, Any], params: Params, questions: Iterable[str]) -> Lexical:
+    """BM25 over title and text by the tokenizer that was chosen, made for these questions; the texts stream."""
+    tokenize, echoes, ids = tokenizer(said), Echoes(questions), list[str]()
+    bags = Bags.of(chunks(path, ids, echoes), tokenize.spell)
+    return Lexical(BM25(ids, bags, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
+
+
+def chunks(path: Path, ids: list[str], echoes: Echoes) -> Iterator[list[str]]:
+    """Title and text of each document as BM25 reads them; who it was is noted on the way."""
     for document in documents(path):
         ids.append(document.id)
         echoes.see(document)
-    tokens = (tokenize(passage(document)) for document in documents(path))
-    return Lexical(BM25(ids, tokens, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
+        yield passage(document).split()
 
 
-def chosen_tokenizer(needs: Mapping[str, Any]) -> str:
-    """The tokenizer that was chosen for BM25, by its name."""
-    return str(json.loads(needs["lexical/tokenizer.json"].read_bytes())["tokenizer"])
+def classes(params: Params, needs: Mapping[str, Any]) -> dict[str, str]:
+    """Exact duplicates of one another, by the digest of their text: each that has one, and the first of them.
+
+    Where one of them is an answer they are all that answer. The spec may say that they are not.
+    """
+    first: dict[str, str] = {}
+    same: dict[str, str] = {}
+    if not params["corpus.dedup.exact"]:
+        return same
+    # Not splitlines: an id may hold a line separator that only Unicode knows.
+    for line in needs["snapshot/manifest"].read_text(encoding="utf-8").split("\n")[:-1]:
+        document, digest = line.split("\t")
+        if first.setdefault(digest, document) != document:
+            same[document] = first[digest]
+            same[first[digest]] = first[digest]
+    return same
+
+
+def chosen_tokenizer(needs: Mapping[str, Any]) -> dict[str, Any]:
+    """The tokenizer that was chosen for BM25, with its language where it has one."""
+    said: dict[str, Any] = json.loads(needs["lexical/tokenizer.json"].read_bytes())
+    return said
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,98 +1,75 @@
 """The declarations of all stages, in order: the whole graph on one page."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from embspec.plan.protocol import Follow, Params, Stage
-from embspec.stages.live import base_files, base_sticky, corpus_files, pairs_files
+from embspec.plan.protocol import Follow, Stage
+from embspec.stages.conditions import (
+    ARRAYS,
+    JUDGED,
+    NUMERICS,
+    TORCH,
+    card_needs,
+    choosing_words,
+    encoding,
+    evaluate_needs,
+    every_source,
+    exporting,
+    has_cross_encoder,
+    has_gates,
+    has_model,
+    has_pairs,
+    has_round,
+    lexical_needs,
+    made,
+    mining,
+    mining_needs,
+    published_by,
+    ranking,
+    report_needs,
+    round_name,
+    training_needs,
+    training_numerics,
+    with_model,
+)
+from embspec.stages.live import (
+    CROSS_ENCODER,
+    base_files,
+    base_sticky,
+    corpus_files,
+    cross_encoder_files,
+    cross_encoder_sticky,
+    given_files,
+    given_paths,
+    pairs_files,
+)
 
 # Raised when equal inputs would give other bytes; a stage names those it uses.
 SHARED: Mapping[str, int] = {
-    "bm25": 1, "duplicates": 1, "encode": 1, "fusion": 1, "knn": 1, "metrics": 1, "quantize": 1,
+    "bm25": 2, "duplicates": 1, "encode": 1, "fusion": 1, "knn": 1, "metrics": 1, "quantize": 1,
+    "rerank": 1,
 }
 
-ARRAYS = ("numpy", "safetensors", "tokenizers")
-TORCH = (*ARRAYS, "torch")
+# A search gives the same bytes on any device: no key has it.
+SEARCHING = ("numerics.device",)
 
-# Pinned at the first build that computes with floats, for the whole lock.
-NUMERICS = ("numerics.profile", "numerics.threads")
+ROUNDS = ("negatives", "train")  # what a spec may have several rounds of
+MOST_ROUNDS = 10
 
 # Field -> the canonical text of the value it had when it was introduced. A field listed here is left out of keys at
 # that value, so that a new field makes no old lock stale. The fields of the first version need no line.
-INTRODUCED: Mapping[str, str] = {"train.max_seconds": "null"}
+INTRODUCED: Mapping[str, str] = {
+    "train.max_seconds": "null",
+    "eval.bm25.language": "auto",
+    "eval.bm25.stem": "true",
+}
 
 
-def _pairs(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{name}/pairs.jsonl" for name in names if name.startswith("pairs."))
+def handed(role: str) -> str:
+    """The name under which a stage is handed an artefact: the number of its round is cut out, as an item's name is."""
+    stage, _, rest = role.partition(".")
+    return f"{stage}/{rest.partition('/')[2]}" if stage in ROUNDS else role
 
-
-def _has_pairs(values: Params) -> bool:
-    return any(path.startswith("pairs.") for path in values)
-
-
-def _has_model(values: Params) -> bool:
-    return _has_pairs(values) and "model.method" in values
-
-
-def _encoding(values: Params) -> tuple[str, ...]:
-    """A static model is encoded without torch."""
-    return ARRAYS if values["model.method"] == "static" else (*TORCH, "transformers")
-
-
-def _ranking(values: Params) -> tuple[str, ...]:
-    """Exact search is torch's; words alone need arrays only."""
-    return tuple(dict.fromkeys((*TORCH, *_encoding(values)))) if _has_model(values) else ("numpy",)
-
-
-def _training(values: Params) -> tuple[str, ...]:
-    """Training alone goes to another device, so that vectors are what they are on any machine."""
-    return NUMERICS if values["numerics.device"] in ("auto", "cpu") else (*NUMERICS, "numerics.device")
-
-
-def _exporting(values: Params) -> tuple[str, ...]:
-    return (*_encoding(values), *(("onnx", "onnxruntime") if "export.onnx.opset" in values else ()))
-
-
-def _has_gates(values: Params) -> bool:
-    return _has_pairs(values) and any(path.startswith("gates.") for path in values)
-
-
-def _lexical_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
-    if params.get("eval.bm25.tokenizer") != "auto":
-        return ()
-    return ("split/validation.jsonl", "snapshot/documents.jsonl")
-
-
-def _evaluate_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
-    parts = sorted({params[path] for path in params if path.startswith("eval.suites.")})
-    roles = [*(f"split/{part}.jsonl" for part in parts), "snapshot/documents.jsonl", "snapshot/manifest"]
-    return (*roles, "lexical/tokenizer.json", *_made(MODELLED, names))
-
-
-def _report_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
-    return ("snapshot/manifest", *_made(REPORTED, names))
-
-
-def _card_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
-    return (*CARDED, *_made(("gates/verdict.json",), names))
-
-
-def _made(roles: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Those whose stage this spec has."""
-    return tuple(role for role in roles if role.split("/")[0] in names)
-
-
-# What an evaluation, a verdict and a page are made from, as far as the spec has it.
-REPORTED = (
-    "split/leaks.json", "split/test.jsonl", "lexical/tokenizer.json", "lexical/tried.json", "negatives/ledger.jsonl",
-    "train/trace", "choose/choice.json", "choose/tried.json", "evaluate/scores", "evaluate/runs", "gates/verdict.json",
-)
-CARDED = (
-    "snapshot/manifest", "split/leaks.json", "negatives/ledger.jsonl", "train/model", "choose/choice.json",
-    "evaluate/scores",
-)
-MODELLED = ("base/base", "train/model", "export/ranges.json", "choose/choice.json")
-JUDGED = ("evaluate/scores", "evaluate/runs", "choose/choice.json")
 
 # How a model is trained, as far as it changes the model.
 TRAINING = (
@@ -112,6 +89,44 @@ TRAINING = (
 )
 
 
+def _negatives(number: int) -> Stage:
+    return Stage(
+        name=round_name("negatives", number),
+        recipe=2,
+        params=(
+            "seed", "split.near_duplicate_threshold", "negatives.miners", "negatives.guard", "negatives.on_shortage",
+            "eval.bm25.k1", "eval.bm25.b",
+        ),
+        needs=mining_needs(number),
+        makes=("examples.jsonl", "ledger.jsonl"),
+        make="embspec.stages.negatives.make:make",
+        unkeyed=SEARCHING,
+        uses=("bm25", "duplicates", "encode", "fusion", "knn", "rerank"),
+        settles=NUMERICS,
+        when=has_round(number),
+        packages=mining,
+    )
+
+
+def _train(number: int) -> Stage:
+    return Stage(
+        name=round_name("train", number),
+        recipe=1,
+        params=("seed", *TRAINING, "train.max_seconds"),
+        unkeyed=("train.checkpoint_minutes",),
+        needs=training_needs(number),
+        makes=("model", "trace"),
+        make="embspec.stages.train.make:make",
+        uses=("duplicates", "knn", "metrics"),
+        settles=training_numerics,
+        pins=lambda values: () if values["train.max_seconds"] is None else ("stop",),
+        when=has_round(number),
+        ships=True,
+        out=published_by(number),
+        packages=(*TORCH, "accelerate", "sentence-transformers", "transformers"),
+    )
+
+
 STREET: tuple[Stage, ...] = (
     Stage(
         name="base",
@@ -129,7 +144,7 @@ STREET: tuple[Stage, ...] = (
         makes=("base",),
         make="embspec.stages.base.make:make",
         pins=("revision",),
-        when=_has_model,
+        when=has_model,
         packages=ARRAYS,
     ),
     Stage(
@@ -175,77 +190,69 @@ STREET: tuple[Stage, ...] = (
             "pairs.*.trust",
             "pairs.*.roles",
         ),
-        needs=lambda params, names: (*_pairs(names), "snapshot/documents.jsonl"),
+        needs=lambda params, names: (*every_source(names), "snapshot/documents.jsonl"),
         makes=("train.jsonl", "validation.jsonl", "test.jsonl", "pool.jsonl", "leaks.json"),
         make="embspec.stages.split.make:make",
         uses=("duplicates",),
         pins=("threshold.test", "threshold.validation", "dropped", "terms", "test"),
-        when=_has_pairs,
+        when=has_pairs,
         packages=("numpy", "xxhash"),
     ),
     Stage(
         name="lexical",
-        recipe=1,
-        params=("eval.bm25",),
-        needs=_lexical_needs,
+        recipe=2,
+        params=("corpus.dedup.exact", "eval.bm25"),
+        needs=lexical_needs,
         makes=("tokenizer.json", "tried.json"),
         make="embspec.stages.lexical.make:make",
         uses=("bm25", "metrics"),
-        when=_has_pairs,
-        packages=("numpy",),
+        when=has_pairs,
+        packages=choosing_words,
     ),
     Stage(
-        name="negatives",
+        name="cross_encoder",
         recipe=1,
-        params=("seed", "split.near_duplicate_threshold", "negatives", "eval.bm25.k1", "eval.bm25.b"),
-        needs=lambda params, names: (
-            "split/train.jsonl", "split/validation.jsonl", "split/test.jsonl", "snapshot/documents.jsonl", "base/base",
-            "lexical/tokenizer.json",
-        ),
-        makes=("examples.jsonl", "ledger.jsonl"),
-        make="embspec.stages.negatives.make:make",
-        uses=("bm25", "duplicates", "encode", "fusion", "knn"),
-        settles=NUMERICS,
-        when=_has_model,
-        packages=_ranking,
+        params=(CROSS_ENCODER,),
+        live=cross_encoder_files,
+        sticky=cross_encoder_sticky,
+        makes=("cross_encoder",),
+        make="embspec.stages.base.cross_encoder:make",
+        pins=("revision",),
+        when=has_cross_encoder,
+        packages=ARRAYS,
     ),
     Stage(
-        name="train",
+        name="candidates",
         recipe=1,
-        params=("seed", *TRAINING, "train.max_seconds"),
-        unkeyed=("train.checkpoint_minutes",),
-        needs=lambda params, names: (
-            "negatives/examples.jsonl", "split/validation.jsonl", "split/pool.jsonl", "base/base",
-        ),
-        makes=("model", "trace"),
-        make="embspec.stages.train.make:make",
-        uses=("duplicates", "knn", "metrics"),
-        settles=_training,
-        pins=lambda values: () if values["train.max_seconds"] is None else ("stop",),
-        when=_has_model,
-        ships=True,
-        out={"model": "model"},
-        packages=(*TORCH, "accelerate", "sentence-transformers", "transformers"),
+        params=("negatives.miners.*.path",),
+        live=given_files,
+        needs=lambda params, names: ("snapshot/manifest", *every_source(names)),
+        makes=("given.jsonl",),
+        make="embspec.stages.candidates.make:make",
+        keeps=True,
+        when=lambda values: has_model(values) and bool(given_paths(values)),
     ),
+    *(stage for number in range(1, MOST_ROUNDS + 1) for stage in (_negatives(number), _train(number))),
     Stage(
         name="export",
         recipe=1,
         params=("export", "loss.matryoshka.dims", "eval.dims", "index.truncate_dim="),
-        needs=lambda params, names: ("train/model", "snapshot/documents.jsonl"),
+        needs=with_model("snapshot/documents.jsonl"),
         makes=("onnx", "golden.safetensors", "ranges.json"),
         optional={"onnx": lambda params: "export.onnx.opset" in params},
         make="embspec.stages.export.make:make",
         uses=("encode", "knn", "quantize"),
         settles=NUMERICS,
-        when=_has_model,
+        when=has_model,
         ships=True,
         out={"onnx": "model/onnx", "golden.safetensors": "model/golden.safetensors"},
-        packages=_exporting,
+        packages=exporting,
     ),
     Stage(
         name="choose",
-        recipe=1,
+        recipe=2,
         params=(
+            "corpus.dedup.exact",
             "loss.matryoshka.dims",
             "eval.bm25.k1",
             "eval.bm25.b",
@@ -253,16 +260,17 @@ STREET: tuple[Stage, ...] = (
             "index.truncate_dim",
             "index.precision",
         ),
-        needs=lambda params, names: (
-            "train/model", "split/validation.jsonl", "snapshot/documents.jsonl", "lexical/tokenizer.json",
+        needs=with_model(
+            "split/validation.jsonl", "snapshot/documents.jsonl", "snapshot/manifest", "lexical/tokenizer.json",
             "export/ranges.json",
         ),
         makes=("choice.json", "tried.json"),
         make="embspec.stages.choose.make:make",
+        unkeyed=SEARCHING,
         uses=("bm25", "encode", "fusion", "knn", "metrics", "quantize"),
         settles=NUMERICS,
-        when=_has_model,
-        packages=_ranking,
+        when=has_model,
+        packages=ranking,
     ),
     Stage(
         name="evaluate",
@@ -278,43 +286,43 @@ STREET: tuple[Stage, ...] = (
             "eval.bm25.b",
             "loss.matryoshka.dims",
         ),
-        needs=_evaluate_needs,
+        needs=evaluate_needs,
         makes=("scores", "runs"),
         make="embspec.stages.evaluate.make:make",
+        unkeyed=SEARCHING,
         uses=("bm25", "encode", "fusion", "knn", "metrics", "quantize"),
-        settles=lambda values: NUMERICS if _has_model(values) else (),
-        when=_has_pairs,
-        packages=_ranking,
+        settles=lambda values: NUMERICS if has_model(values) else (),
+        when=has_pairs,
+        packages=ranking,
     ),
     Stage(
         name="gates",
         recipe=1,
         params=("seed", "risk", "eval.statistics.resamples", "eval.statistics.cluster", "gates"),
-        needs=lambda params, names: _made(JUDGED, names),
+        needs=lambda params, names: made(JUDGED, names),
         makes=("verdict.json",),
         make="embspec.stages.gates.make:make",
         uses=("metrics",),
         judges=True,
-        when=_has_gates,
+        when=has_gates,
         packages=("numpy",),
     ),
     Stage(
         name="index",
         recipe=1,
         params=("eval.bm25.k1", "eval.bm25.b"),
-        needs=lambda params, names: (
-            "corpus/documents.jsonl", "train/model", "choose/choice.json", "export/ranges.json",
-            "lexical/tokenizer.json",
+        needs=with_model(
+            "corpus/documents.jsonl", "choose/choice.json", "export/ranges.json", "lexical/tokenizer.json",
         ),
         makes=("index",),
         make="embspec.stages.index.make:make",
         uses=("encode", "knn", "quantize"),
         settles=NUMERICS,
-        when=_has_model,
+        when=has_model,
         gated=True,
         ships=True,
         out={"index": "index"},
-        packages=_encoding,
+        packages=encoding,
     ),
     Stage(
         name="report",
@@ -328,7 +336,7 @@ STREET: tuple[Stage, ...] = (
             "eval.statistics.resamples",
             "eval.statistics.cluster",
         ),
-        needs=_report_needs,
+        needs=report_needs,
         makes=("report.md", "report.json"),
         make="embspec.stages.report.make:make",
         locked=False,
@@ -349,11 +357,11 @@ STREET: tuple[Stage, ...] = (
             "eval.statistics.resamples",
             "eval.statistics.cluster",
         ),
-        needs=_card_needs,
+        needs=card_needs,
         makes=("README.md",),
         make="embspec.stages.card.make:make",
         locked=False,
-        when=_has_model,
+        when=has_model,
         ships=True,
         out={"README.md": "model/README.md"},
         packages=("numpy",),

@@ -4,9 +4,10 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import sys
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import xxhash
 
@@ -23,6 +24,7 @@ _PLACE = struct.Struct("<QQ")  # where a row ends in the data, checksum of its n
 _ENDING = ".rows"
 _FULL_ROWS, _FULL_BYTES = 4096, 1 << 23  # what is held back at most: a kill costs no more than this
 _TRIES = 3
+_WORTH = 64  # rows of a segment for each name that is asked for, up to which all its names are read
 
 
 class Bank:
@@ -111,20 +113,32 @@ class BankRows:
         self._segments = _opened(self._folder)
 
 
-class _Segment(NamedTuple):
+class _Segment:
     """Sorted names, then where each row ends and its checksum, then the rows."""
 
-    path: str
-    data: mmap.mmap
-    rows: int
+    def __init__(self, path: str, data: mmap.mmap, rows: int) -> None:
+        self.path, self.data, self.rows = path, data, rows
+        self._heads: array[int] | None = None
 
     def find(self, names: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Of sorted names, those that are here, with their rows."""
         low = 0
-        for name in names:
-            low = bisect_left(range(self.rows), name, low, key=self.name)
+        heads = self._known_heads(len(names))
+        for name, head in zip(names, _heads(b"".join(names)), strict=True):
+            if heads is None:
+                low = bisect_left(range(self.rows), name, low, key=self.name)
+            else:
+                low = bisect_left(heads, head, low)
+                while low < self.rows and heads[low] == head and self.name(low) < name:
+                    low += 1
             if low < self.rows and self.name(low) == name and (row := self.row(low)) is not None:
                 yield name, row
+
+    def _known_heads(self, asked: int) -> array[int] | None:
+        """The first half of every name as numbers, which are found at once; not for a few names of many."""
+        if self._heads is None and asked * _WORTH >= self.rows:
+            self._heads = _heads(self.data[_HEAD.size : _HEAD.size + self.rows * NAME])
+        return self._heads
 
     def name(self, at: int) -> bytes:
         """The name of a row."""
@@ -141,6 +155,14 @@ class _Segment(NamedTuple):
             return None
         row = self.data[start + first : start + end]
         return row if _sum(self.name(at), row) == sum_ else None
+
+
+def _heads(names: bytes) -> array[int]:
+    """The first half of each name, in numbers of the names' order."""
+    found = array("Q", names)[::2]
+    if sys.byteorder == "little":
+        found.byteswap()
+    return found
 
 
 def damaged(path: str) -> bool:

@@ -57,13 +57,16 @@ def check_packages(packages: Sequence[str]) -> None:
 
 def check_device(kind: str) -> None:
     """A GPU that a spec asks for is here, and so is a torch that can use it; said before the work."""
-    if kind != CUDA:
-        return
+    if kind == CUDA and (why := lacks_gpu()):
+        raise no_device(why)
+
+
+def lacks_gpu() -> str:
+    """Why nothing can be computed on a GPU here; empty where it can."""
     build = _version("torch")
     if build.endswith("+cpu"):
-        raise no_device(f"torch {build} is a build for the processor alone")
-    if gpu() is None:
-        raise no_device("the driver shows no such device here")
+        return f"torch {build} is a build for the processor alone"
+    return "" if gpu() else "the driver shows no such device here"
 
 
 def no_device(why: str) -> EmbspecError:

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from embspec.errors import EmbspecError, fail
 
 PROFILE, THREADS, DEVICE = "numerics.profile", "numerics.threads", "numerics.device"
-AVX2, NATIVE, CUDA = "avx2", "native", "cuda"
+AVX2, NATIVE = "avx2", "native"
+CPU, CUDA = "cpu", "cuda"
+SPARE = "cuda, or not"  # a device for what may use it and need not
 MOST_THREADS = 8
 _SHOWN = ("avx2", "avx512f", "asimd", "sve")  # the paths that libraries choose between
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -123,7 +125,7 @@ def cuda(of: Gpu) -> str:
 
 
 def one_gpu(of: Mapping[str, str]) -> str:
-    """The one device that training uses, as the driver counts: the first of those that the user leaves to us."""
+    """The one device that is used, as the driver counts: the first of those that the user leaves to us."""
     return of.get(_VISIBLE, "0").split(",")[0].strip()
 
 

@@ -39,7 +39,7 @@ OURS = [
     "embspec.plan", "embspec.plan.canonical", "embspec.plan.keys", "embspec.plan.nodes", "embspec.plan.pins",
     "embspec.plan.plan",
     "embspec.plan.protocol", "embspec.plan.then", "embspec.plan.values", "embspec.plan.words",
-    "embspec.stages", "embspec.stages.live", "embspec.stages.street",
+    "embspec.stages", "embspec.stages.conditions", "embspec.stages.live", "embspec.stages.street",
     "embspec.store", "embspec.store.files", "embspec.store.live", "embspec.store.memo", "embspec.store.objects",
     "embspec.store.opened", "embspec.store.places", "embspec.store.records", "embspec.store.timings",
     "embspec.store.world",

@@ -182,8 +182,8 @@ def _bisected(*args: str) -> Said:
 def test_locks_that_know_it_are_only_read(repository: Repository) -> None:
     """Each commit was built: the largest drop is named with its field, a lesser one beside it, and nothing is built."""
     _commit(repository, "a little worse", "eval: {bm25: {k1: 50.0}}", ())
-    culprit = _commit(repository, "much worse", "eval: {bm25: {k1: 0.0, b: 1.0}}", ())
-    _commit(repository, "as bad", "eval: {bm25: {k1: 0.0, b: 0.9}}", ())
+    culprit = _commit(repository, "much worse", "eval: {bm25: {tokenizer: simple}}", ())
+    _commit(repository, "as bad", "eval: {bm25: {tokenizer: identifiers}}", ())
     said = _bisected("mrr@10", "--json")
     OBJECT.validate(said.json)
     found = said.json
@@ -195,7 +195,7 @@ def test_locks_that_know_it_are_only_read(repository: Repository) -> None:
     assert sizes[1] == worst["before"]["value"] - worst["after"]["value"] and sizes[0] > sizes[1] / 2, values
     by_commit = {drop["after"]["subject"]: drop for drop in found["drops"]}
     assert by_commit["much worse"]["after"]["commit"] == culprit
-    assert [r["field"] for r in by_commit["much worse"]["fields"]] == ["eval.bm25.b", "eval.bm25.k1"]
+    assert [r["field"] for r in by_commit["much worse"]["fields"]] == ["eval.bm25.k1", "eval.bm25.tokenizer"]
     assert [(r["then"], r["now"]) for r in by_commit["a little worse"]["fields"]] == [("1.2", "50.0")]
 
 

@@ -113,7 +113,7 @@ def test_a_red_gate_leaves_the_last_green_build(project: Path) -> None:
         n: b for n, b in green.items() if n.startswith(("model/", "index/"))}
     weights = "model/0_StaticEmbedding/model.safetensors"
     assert red[f"candidate/{weights}"] != red[weights]
-    assert index_block((project / LOCK).read_text()) == index_block(lock)
+    assert block((project / LOCK).read_text(), "index") == block(lock, "index")
     assert run(project, "build").returncode == 20
     assert run(project, "lock", "--check").returncode == 20
     assert "held" in run(project, "status").stdout
@@ -127,9 +127,9 @@ def test_a_red_gate_leaves_the_last_green_build(project: Path) -> None:
     assert again[weights] == red[f"candidate/{weights}"]
 
 
-def index_block(lock: str) -> str:
-    """The lines of the index in a lock."""
-    return lock.split("\nindex:\n")[1].split("\n\n")[0]
+def block(lock: str, stage: str) -> str:
+    """The lines of a stage in a lock."""
+    return lock.split(f"\n{stage}:\n")[1].split("\n\n")[0]
 
 
 @pytest.mark.parametrize("stage", ["train", "export", "evaluate", "index"])
@@ -150,3 +150,22 @@ def test_a_killed_build_leaves_the_last_green_one(stage: str, project: Path) -> 
     if stage == "index":
         built(project)
         assert tree(project / OUT) != green
+
+
+def test_a_second_round_begins_where_the_first_ended(project: Path) -> None:
+    """The first round is not run again; the second mines with its model and publishes its own; going back is free."""
+    first = tree(project / OUT / "model")
+    edit(project / SPEC, "  miners:\n", "  rounds: 2\n  miners:\n")
+    before = (project / LOCK).read_text()
+    names = ran(built(project))
+    assert {"negatives.2", "train.2", "evaluate", "index"} <= set(names) and not {"negatives", "train"} & set(names)
+    lock = (project / LOCK).read_text()
+    assert block(lock, "train") == block(before, "train") and block(lock, "negatives") == block(before, "negatives")
+    assert tree(project / OUT / "model") != first
+    for folder in ("model", "index"):
+        assert run(project, "verify", str(OUT / folder)).returncode == 0
+    assert ran(built(project)) == []
+    edit(project / SPEC, "  rounds: 2\n", "")
+    assert not [name for name in ran(built(project)) if name.startswith(("negatives", "train"))]
+    assert (project / LOCK).read_text() == before
+    assert tree(project / OUT / "model") == first

@@ -16,7 +16,8 @@ from tests.support.harbour import LOCK, SPEC, edit
 from tests.support.scenario import GIT
 
 HERE = Path(__file__).parents[2]
-LEXICAL = 'name="lexical",\n        recipe=1,'
+THEN, NOW = "2", "3"  # the recipe that the stage has, and that of the newer version
+LEXICAL = f'name="lexical",\n        recipe={THEN},'
 
 
 class Version:
@@ -47,7 +48,7 @@ def versions(tmp_path: Path, built: Path) -> tuple[Version, Version]:
     init = tmp_path / "newer/embspec/__init__.py"
     lines = init.read_text().splitlines()
     init.write_text("\n".join('__version__ = "9.9.9"' if "__version__ =" in line else line for line in lines) + "\n")
-    edit(tmp_path / "newer/embspec/stages/street.py", LEXICAL, LEXICAL.replace("=1", "=2"))
+    edit(tmp_path / "newer/embspec/stages/street.py", LEXICAL, LEXICAL.replace(f"={THEN}", f"={NOW}"))
     older, newer = Version(HERE, built), Version(tmp_path / "newer", built)
     assert older.run("--version").stdout != newer.run("--version").stdout == "embspec 9.9.9\n"
     return older, newer
@@ -64,7 +65,7 @@ def test_a_release_makes_no_lock_stale(versions: tuple[Version, Version]) -> Non
     before = (newer.project / LOCK).stat().st_mtime_ns
     assert newer.build() == {}
     assert newer.run("build", "--locked").returncode == newer.run("lock", "--check").returncode == 0
-    assert "    built by recipe 1, now 2\n" in newer.run("plan").stdout
+    assert f"    built by recipe {THEN}, now {NOW}\n" in newer.run("plan").stdout
     assert (newer.project / LOCK).stat().st_mtime_ns == before
     env = read((newer.project / LOCK).read_text(), "").envs
     assert all(block["embspec"] != "9.9.9" for block in env.values())
@@ -74,23 +75,24 @@ def test_the_new_recipe_applies_where_the_stage_has_to_run(versions: tuple[Versi
     """Another stage that runs does not bring it; its own field does, with the recipe among the reasons."""
     _, newer = versions
     edit(newer.project / SPEC, "recall@10 of bm25 >= 0.5", "recall@10 of bm25 >= 0.6")
-    assert set(newer.build()) == {"gates", "report"} and recipe(newer.project, "lexical") == "1"
+    assert set(newer.build()) == {"gates", "report"} and recipe(newer.project, "lexical") == THEN
     with open(newer.project / SPEC, "a") as file:
         file.write("eval: {bm25: {k1: 1.3}}\n")
     ran = newer.build()
-    assert ran["lexical"] == ["eval.bm25.k1", "recipe"] and recipe(newer.project, "lexical") == "2"
+    assert ran["lexical"] == ["eval.bm25.k1", "recipe"] and recipe(newer.project, "lexical") == NOW
 
 
 def test_recipes_are_upgraded_on_request(versions: tuple[Version, Version]) -> None:
     """The stages that an older recipe built run by today's, their pins stay, and nothing else moves."""
     older, newer = versions
-    assert "recipes: built by recipe 1, now 2 → today's  (lexical)" in newer.run("lock", "--upgrade").stdout
+    assert f"recipes: built by recipe {THEN}, now {NOW} → today's  (lexical)" in newer.run("lock", "--upgrade").stdout
     refused = older.run("lock", "--upgrade", "recipes")
     assert refused.returncode == 2 and "the lock keeps nothing that is called `recipes`" in refused.stderr
     said = newer.run("lock", "--upgrade", "recipes")
-    assert said.returncode == 0 and "+ lexical          run" in said.stdout and "    recipe: 1 → 2\n" in said.stdout
+    assert said.returncode == 0 and "+ lexical          run" in said.stdout
+    assert f"    recipe: {THEN} → {NOW}\n" in said.stdout
     assert newer.build() == {"lexical": ["recipe"]}
-    assert recipe(newer.project, "lexical") == "2" and newer.run("build", "--locked").returncode == 0
+    assert recipe(newer.project, "lexical") == NOW and newer.run("build", "--locked").returncode == 0
 
 
 def test_the_older_version_meets_the_newer_lock(versions: tuple[Version, Version]) -> None:
@@ -100,5 +102,5 @@ def test_the_older_version_meets_the_newer_lock(versions: tuple[Version, Version
     newer.build()
     before = (newer.project / LOCK).read_bytes()
     assert older.build() == {} and older.run("build", "--locked").returncode == 0
-    assert "    built by recipe 2, now 1\n" in older.run("plan").stdout
+    assert f"    built by recipe {NOW}, now {THEN}\n" in older.run("plan").stdout
     assert (newer.project / LOCK).read_bytes() == before

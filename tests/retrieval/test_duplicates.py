@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embspec.retrieval import duplicates
 from embspec.retrieval.duplicates import BANDS, near_duplicates, near_groups
 
 Pairs = list[tuple[int, int, float]]
@@ -157,3 +158,15 @@ def test_a_pair_at_the_threshold_is_missed_once_in_fifty_million(threshold: floa
     """What the table of bands promises, at every threshold that it serves."""
     rows, bands = next((rows, bands) for least, rows, bands in BANDS if threshold >= least)
     assert (1 - threshold**rows) ** bands < 2e-8
+
+
+def test_a_word_forgotten_is_hashed_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for words is bounded, and nothing hangs on it."""
+    drawn = random.Random(3)
+    texts = [" ".join(drawn.choices("abcdefghij", k=14)) for _ in range(30)]
+    texts += [f"{text} k" for text in texts[:10]]
+    before = near_groups(texts, 0.5)
+    assert before.links
+    monkeypatch.setattr(duplicates, "_WORDS_KEPT", 3)
+    monkeypatch.setattr(duplicates, "_WORDS", duplicates._Hashed())
+    assert near_groups(texts, 0.5) == before

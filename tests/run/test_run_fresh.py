@@ -17,7 +17,8 @@ from embspec.lock.text import Lock
 from embspec.plan.values import Block
 from embspec.run import fresh
 from embspec.run.fresh import Order, recorded
-from embspec.stages.street import STREET, TORCH
+from embspec.stages.conditions import TORCH
+from embspec.stages.street import STREET
 from tests.support.command import embspec
 from tests.support.harbour import LOCK, SPEC, built, edit, first_build
 

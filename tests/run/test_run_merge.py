@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embspec.lock.merge import Sides
-from embspec.lock.text import Lock
+from embspec.lock.text import Lock, read, write
 from embspec.plan.nodes import expand
 from embspec.plan.values import Block, Wish
-from embspec.run.merge import Merged, merge
+from embspec.run.merge import Merged, drive, merge
+from embspec.stages.street import STREET as STAGES
 from tests.support.toys import STREET, Did, Toys, Work, built, moving, reasons, usual
 
 Edit = Callable[[Toys], None]
@@ -291,3 +293,14 @@ def test_a_red_verdict_keeps_the_last_green_index() -> None:
     assert merged.kept["index"] == "to build" and merged.lock.blocks["index"].key
     of.tree.build()
     assert of.tree.blocks["index"] == merged.lock.blocks["index"]
+
+
+def test_the_driver_s_order_is_the_street_s(tmp_path: Path) -> None:
+    """A round stands where the street has it, and a source among the sources; what nobody knows comes last."""
+    street = [stage.name.replace("{name}", "gold") for stage in STAGES]
+    blocks = {name: Block("1", key=f"{number:016x}") for number, name in enumerate([*sorted(street), "zoo"])}
+    for side in ("base", "ours", "theirs"):
+        (tmp_path / side).write_text(write(Lock(blocks), sorted(blocks)))
+    drive(*(str(tmp_path / side) for side in ("base", "ours", "theirs")))
+    written = list(read((tmp_path / "ours").read_text(), "ours").blocks)
+    assert written == [*street, "zoo"] and written.index("train.2") < written.index("negatives.10")

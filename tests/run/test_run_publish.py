@@ -58,7 +58,8 @@ def plan(verdict: str, **outs: Any) -> Plan:
         stage = STAGES[name]
         out = made if isinstance(made, dict) else {stage.makes[0]: made}
         held = name == "index" and verdict == "red"
-        steps.append(Step(Node(name, stage, {}, {}, tuple(out), {}, (), (), False), HELD if held else CLEAN, out=out))
+        node = Node(name, stage, {}, {}, tuple(out), {}, (), (), stage.out, False)
+        steps.append(Step(node, HELD if held else CLEAN, out=out))
     return Plan(tuple(steps), (), (), verdict)
 
 
@@ -167,7 +168,7 @@ def test_one_folder_holds_what_several_stages_made(world: DiskWorld) -> None:
     now = plan("green", **whole(world, 1))
     publish(now, world)
     assert list(shown(world)) == FILES and os.listdir(world.at.out) == ["model"]
-    assert all(world.published(path, step.out[a]) for step in now.steps for a, path in step.node.stage.out.items())
+    assert all(world.published(path, step.out[a]) for step in now.steps for a, path in step.node.out.items())
     before = {p: p.stat().st_mtime_ns for p in Path(world.at.root).rglob("*")}
     publish(now, world)
     assert {p: p.stat().st_mtime_ns for p in Path(world.at.root).rglob("*")} == before

@@ -9,16 +9,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from embspec.errors import EmbspecError, Where
 from embspec.plan.protocol import Progress
+from embspec.run import stage
 from embspec.run.task import FORK, ONCE, Did, Task
 from embspec.run.worker import Workers, environ
 from embspec.store import machine
 from embspec.store.bank import Bank
-from embspec.store.machine import Cpu
+from embspec.store.machine import SPARE, Cpu
 from tests.support.floats import task
 
 WAYS = [FORK, ONCE] if sys.platform == "linux" else [ONCE]
@@ -119,6 +122,30 @@ def test_a_gpu_that_is_not_here_is_said_before_the_work(workers: Workers, tmp_pa
     assert (error.exit, error.problems[0].code, error.problems[0].field) == (32, "nowhere.device", "numerics.device")
     assert workers._servers == {} and not Path(one.out, "kept").exists()
     assert run(workers, one._replace(device="cpu")).made.counts == {"rows": 1}
+
+
+def test_a_gpu_that_a_stage_may_use_is_visible_and_not_asked_for(workers: Workers, tmp_path: Path) -> None:
+    """The work is done without one as well; its process is its own, since a fork could not use what is there."""
+    user = {"CUDA_VISIBLE_DEVICES": "3,1"}
+    assert environ("avx2", 2, user, SPARE) == environ("avx2", 2, user, "cuda")
+    assert run(workers, task(tmp_path, "talking", params={"train.rate": 1})._replace(device=SPARE)).made.counts == {
+        "rows": 1}
+    assert workers._servers == {}
+
+
+@pytest.mark.parametrize(("pin", "field", "lacks", "right"), [
+    ({}, None, "", ""), ({}, "auto", "", SPARE), ({}, "cuda", "", SPARE), ({}, "cpu", "", ""),
+    ({}, "auto", "no driver", ""), ({}, "cuda", "no driver", ""),
+    ({"numerics.device": "cuda"}, None, "no driver", "cuda"), ({"numerics.device": "cpu"}, None, "", "cpu"),
+])
+def test_a_stage_computes_where_its_pin_says_and_searches_where_it_can(
+    pin: dict[str, str], field: str | None, lacks: str, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that a build can do without is used where there is one, and no reason to stop where there is none."""
+    monkeypatch.setattr(stage, "lacks_gpu", lambda: lacks)
+    typed = {} if field is None else {"numerics.device": field}
+    step: Any = SimpleNamespace(pin=pin, node=SimpleNamespace(typed=typed))
+    assert stage._device(step) == right
 
 
 def test_a_gpu_that_torch_cannot_use_is_said_too(

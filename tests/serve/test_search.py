@@ -15,7 +15,7 @@ from embspec.errors import EmbspecError
 from embspec.plan.protocol import Made
 from embspec.retrieval import quantize
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.tokenize import TOKENIZERS
+from embspec.retrieval.tokenize import tokenizer
 from embspec.serve.search import SHOWN, make
 from embspec.stages.encoder import opened
 from embspec.stages.index.make import make as make_index
@@ -27,6 +27,8 @@ TUNED, BASE = "tree sha256:tuned", "tree sha256:base"
 QUERY = "reset the valve"
 DOCUMENTS = {f"d{n:02}": (WORDS.split()[n], " ".join(WORDS.split()[n : n + 9])) for n in range(0, 90, 3)}
 DOCUMENTS["valve"] = ("", "press the button to reset the valve")
+PLAIN = {"tokenizer": "words"}  # as it was written before there were languages
+STEMMED = {"tokenizer": "words", "language": "english", "stem": True}
 NONE, RRF, WEIGHTED = {"method": "none"}, {"method": "rrf", "k": 60}, {"method": "weighted", "weight": 0.7}
 
 
@@ -34,8 +36,8 @@ class Shop:
     """A tuned model, its base, and an index that the index stage wrote."""
 
     def __init__(self, folder: Path, dim: int = 64, precision: str = "float32",
-                 fusion: Mapping[str, Any] | None = None) -> None:
-        self.folder, self.bank, self.fusion = folder, Bank(), fusion or NONE
+                 fusion: Mapping[str, Any] | None = None, words: Mapping[str, Any] = PLAIN) -> None:
+        self.folder, self.bank, self.fusion, self.words = folder, Bank(), fusion or NONE, words
         self.dim, self.precision = dim, precision
         self.tuned, self.base = tiny_static(folder / "tuned", seed=1), tiny_static(folder / "base", seed=2)
         self.ids = sorted(DOCUMENTS)
@@ -55,7 +57,7 @@ class Shop:
             "choose/choice.json": {"dim": self.dim, "precision": self.precision, "similarity": "cosine",
                                    "fusion": self.fusion, "fused": RRF, "depth": 20},
             "export/ranges.json": {"dims": {str(self.dim): {"low": low.tolist(), "high": high.tolist()}}},
-            "lexical/tokenizer.json": {"tokenizer": "words"},
+            "lexical/tokenizer.json": self.words,
         }
         for role, content in artefacts.items():
             needs[role] = self.folder / role.replace("/", "-")
@@ -111,21 +113,32 @@ def test_what_serves_is_asked(tmp_path: Path, dim: int, precision: str) -> None:
 
 
 @pytest.mark.parametrize("fusion", [RRF, WEIGHTED])
-def test_the_chosen_fusion_is_asked(tmp_path: Path, fusion: Mapping[str, Any]) -> None:
-    """Where words are fused in, the tuned list is the fused one; the base stays alone."""
-    shop = Shop(tmp_path, fusion=fusion)
+@pytest.mark.parametrize("words", [PLAIN, STEMMED, {"tokenizer": "identifiers"}])
+def test_the_chosen_fusion_is_asked(tmp_path: Path, fusion: Mapping[str, Any], words: Mapping[str, Any]) -> None:
+    """Where words are fused in, the tuned list is fused, by the tokens that were gated; the base stays alone."""
+    shop = Shop(tmp_path, fusion=fusion, words=words)
     found, _ = shop.ask()
     query, documents = shop.vectors(shop.tuned, TUNED)
     dense = shop.slow(_unit(query), _unit(documents))[:20]
-    tokenize = TOKENIZERS["words"]
-    words = BM25(shop.ids, [tokenize(text) for text in shop.texts]).search(tokenize(QUERY), 20)
+    tokenize = tokenizer(words)
+    lexical = BM25(shop.ids, [tokenize(text) for text in shop.texts]).search(tokenize(QUERY), 20)
     scores: dict[str, float] = {}
-    for hits, share in ((dense, 0.7), (words, 0.3)):
+    for hits, share in ((dense, 0.7), (lexical, 0.3)):
         low, high = min(score for _, score in hits), max(score for _, score in hits)
         for rank, (id, score) in enumerate(hits, 1):
             part = 1 / (60 + rank) if fusion == RRF else share * ((score - low) / (high - low) if high > low else 1.0)
             scores[id] = scores.get(id, 0.0) + part
     _close(found["tuned"], sorted(scores.items(), key=lambda hit: (-round(hit[1], 9), hit[0]))[:5])
+
+
+def test_an_index_tokenizes_as_it_was_made(tmp_path: Path) -> None:
+    """Other forms of the words find the document where it was indexed by stems, and nothing where it was not."""
+    for words, more in ((PLAIN, False), (STEMMED, True)):
+        folder = tmp_path / str(more)
+        folder.mkdir()
+        shop = Shop(folder, fusion={"method": "weighted", "weight": 0.1}, words=words)
+        found, _ = shop.ask("resetting valves")
+        assert (found["tuned"][0]["id"] == "valve") is more
 
 
 def test_each_hit_shows_its_document(tmp_path: Path) -> None:

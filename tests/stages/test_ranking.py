@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from embspec.retrieval import knn, quantize
+from embspec.retrieval.propose import CPU, CUDA, Gpu
 from embspec.stages.encoder import opened
 from embspec.stages.ranking import Dense, Served, dense, served
+from embspec.stages.searching import searching
 from tests.support.desk import Desk
+from tests.support.gpu import pretended
 from tests.support.tiny import tiny_static
 
 VECTORS = np.random.default_rng(1).standard_normal((60, 16)).astype(np.float32)
@@ -66,3 +70,45 @@ def test_the_ends_of_columns_are_those_of_the_dimension(tmp_path: Path) -> None:
     form = served(path, 2, "int8")
     assert form.ranges is not None and [ends.tolist() for ends in form.ranges] == [[-1, -2], [1, 2]]
     assert served(tmp_path / "none.json", 2, "binary") == Served(2, "binary")
+
+
+@pytest.mark.parametrize(("field", "here", "right"), [
+    ("auto", True, CUDA), ("auto", False, CPU), ("cuda", True, CUDA), ("cuda", False, CPU), ("cpu", True, CPU),
+    (None, True, CPU)])
+def test_documents_are_compared_on_the_gpu_that_is_there(
+    field: str | None, here: bool, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for `cpu`; without one it is the processor, since the bytes are the same."""
+    pretended(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: here)
+    assert searching({} if field is None else {"numerics.device": field}) == right
+
+
+@pytest.mark.parametrize("field", ["auto", "cuda"])
+@pytest.mark.parametrize(("step", "error"), [
+    ("put", torch.cuda.OutOfMemoryError("no room")), ("put", RuntimeError("all devices are busy or unavailable")),
+    ("products", RuntimeError("no kernel image is available")), ("highest", RuntimeError("said only at the end"))])
+def test_a_gpu_that_makes_no_product_is_none(
+    field: str, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch sees it, yet it is full, another's alone, or too old: no byte depends on it, so no build fails by it."""
+    def fails(*given: object) -> None:
+        raise error
+
+    asked = pretended(monkeypatch)
+    assert searching({"numerics.device": field}) == CUDA
+    monkeypatch.setattr(Gpu, step, fails)
+    assert searching({"numerics.device": field}) == CPU
+    assert asked == [CUDA, CUDA]
+
+
+@pytest.mark.parametrize(("dim", "precision"), [(16, "float32"), (8, "int8"), (8, "binary")])
+def test_every_form_is_ranked_on_the_device_that_was_asked_for(
+    dim: int, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same scores and the same order."""
+    ends = quantize.ranges(knn.cut(VECTORS, dim, "cosine"))
+    form = Served(dim, precision, ends)
+    here = Dense(IDS, VECTORS, "cosine").rank(ASKED, 10, [()] * 5, form)
+    asked = pretended(monkeypatch)
+    assert Dense(IDS, VECTORS, "cosine", CUDA).rank(ASKED, 10, [()] * 5, form) == here and asked == [CUDA]

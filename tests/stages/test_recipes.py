@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from embspec.stages import encoder
+from embspec.stages import encoder, reranker
 from embspec.stages.street import SHARED, STREET
 
 PACKAGE = Path(__file__).parents[2] / "embspec"
@@ -29,6 +29,8 @@ def used(folder: Path) -> set[str]:
                 found.add(module.split(".")[1])
             elif module == "stages.snapshot":
                 found |= {"bm25"} if {"lexical", "Lexical"} & names else set()
+            elif module == "stages.reranker":
+                found |= {"encode", "rerank"} if "Reranker" in names else set()
             elif module in THROUGH:
                 found |= THROUGH[module]
             elif module.startswith("measure."):
@@ -39,6 +41,7 @@ def used(folder: Path) -> set[str]:
 def test_the_bank_and_the_keys_have_one_recipe() -> None:
     """Vectors that were kept under another recipe are never taken for today's."""
     assert SHARED["encode"] == encoder.RECIPE
+    assert SHARED["rerank"] == reranker.RECIPE
 
 
 @pytest.mark.parametrize("stage", [s for s in STREET if s.make], ids=lambda s: s.name)

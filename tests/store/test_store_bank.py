@@ -48,6 +48,19 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("vec/*/*.rows"))
 
 
+@pytest.mark.parametrize("asked", [1, 40], ids=["few of many", "many at once"])
+def test_names_that_begin_alike_are_told_apart(tmp_path: Path, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are found by their first half where many are asked for, and one half may belong to several."""
+    monkeypatch.setattr(module, "_WORTH", 2)
+    names = [f"{first}{last:08}".encode() for first in ("aaaaaaaa", "aaaaaaab", "zzzzzzzz") for last in range(20)]
+    rows = rows_of(tmp_path)
+    rows.add(names[::2], names[::2])
+    rows.close()
+    for start in range(0, len(names), asked):
+        wanted = names[start : start + asked]
+        assert rows_of(tmp_path).find(wanted) == [name if name in names[::2] else None for name in wanted]
+
+
 def test_what_was_put_in_is_found(tmp_path: Path) -> None:
     """In the order that was asked, twice where it was asked twice; from memory, from the disk, by another process."""
     rows = rows_of(tmp_path)

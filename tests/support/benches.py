@@ -30,6 +30,8 @@ PARAMS: Mapping[str, Any] = {
     "risk": "standard",
     "corpus.dedup.exact": True,
     "eval.bm25.tokenizer": "words",
+    "eval.bm25.language": "english",
+    "eval.bm25.stem": False,
     "eval.bm25.k1": 1.2,
     "eval.bm25.b": 0.75,
     "eval.metrics": ["recall@5", "mrr@10", "ndcg@10"],

@@ -78,7 +78,7 @@ eval:
   fusion: {method: auto}
   suites: {domain: {split: test}}
   systems: [base, bm25, tuned]
-  bm25: {tokenizer: words, k1: 1.2, b: 0.75}
+  bm25: {tokenizer: words, language: auto, stem: true, k1: 1.2, b: 0.75}
   statistics: {test: paired_bootstrap, resamples: 1000, cluster: document}
 gates:
   - recall@10 >= base + 0.05 @95

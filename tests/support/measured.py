@@ -30,8 +30,11 @@ SPLIT: Mapping[str, Any] = {
     "leaking": 0, "disjoint": 40, "shared": {"query": [], "document": [], "near_duplicate": []},
 }
 LEDGER: Mapping[str, Any] = {
-    "rows": 88, "dropped": 2, "short": 3, "negatives": 500, "refused": {"near_duplicate": 4, "relative_margin": 71},
-    "easy": 0.25, "too_easy": False, "false_negatives": 0.0125,
+    "rows": 88, "dropped": 2, "short": 3, "without": {"queries": 2, "first": ["q1", "q7"]}, "negatives": 500,
+    "miners": {"dense": {"wanted": 360, "found": 350}, "bm25": {"wanted": 180, "found": 160}},
+    "refused": {"near_duplicate": 4, "relative_margin": 71}, "easy": 0.25, "too_easy": False, "false_negatives": 0.0125,
+    "scores": {"low": -1.0, "high": 1.0, "positives": [0] * 17 + [8, 60, 20],
+               "negatives": [0] * 14 + [250, 249, 1, 0, 0, 0]},
 }
 CHOICE: Mapping[str, Any] = {
     "dim": 32, "precision": "float32", "similarity": "cosine", "fusion": NONE, "fused": RRF, "depth": 100,

@@ -12,7 +12,7 @@ import numpy as np
 
 from embspec.plan.protocol import Made
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.tokenize import TOKENIZERS
+from embspec.retrieval.tokenize import tokenizer
 from embspec.stages.encoder import opened
 from embspec.stages.negatives.make import make
 from tests.support.benches import lines, question, read
@@ -32,7 +32,6 @@ PARAMS: Mapping[str, Any] = {
     "negatives.guard.cross_encoder": None,
     "negatives.guard.exclude": ["positives", "siblings", "near_duplicates", "test_documents"],
     "negatives.on_shortage": "keep",
-    "negatives.rounds": 1,
 }
 
 
@@ -45,12 +44,13 @@ class Text(NamedTuple):
 
 
 class World(NamedTuple):
-    """Documents by id, rows of train, of test and of validation."""
+    """Documents by id, rows of train, of test and of validation, and rows of a source that are in no part."""
 
     documents: Mapping[str, str | Text]
     train: Sequence[Row]
     test: Sequence[Row] = ()
     validation: Sequence[Row] = ()
+    left: Sequence[Row] = ()
 
 
 class Mined(NamedTuple):
@@ -77,6 +77,8 @@ def miner(kind: str, count: int, low: int = 0, high: int = 100, sampling: str = 
     plain = {"kind": kind, "num_negatives": count}
     if kind == "random":
         return plain
+    if kind == "file":
+        return {**plain, "path": "hard.jsonl", "sampling_strategy": sampling}
     window = {"window.range_min": low, "window.range_max": high, "sampling_strategy": sampling}
     return {**plain, **({"model": "base"} if kind == "dense" else {}), **window}
 
@@ -90,9 +92,13 @@ def params(miners: Sequence[Row], **changed: Any) -> Row:
 
 def mine(
     world: World, base: Path, asked: Mapping[str, Any], *, seed: int = 7, bank: Bank | None = None,
-    shuffle: int | None = None, tokenizer: str = "words", digest: str = BASE,
+    shuffle: int | None = None, tokenizer: str = "words", digest: str = BASE, judge: Path | None = None,
+    given: Sequence[Row] = (),
 ) -> Mined:
-    """Run the stage; `shuffle` changes the order of the lines of all that it reads."""
+    """Run the stage; `shuffle` changes the order of the lines of all that it reads.
+
+    `judge` is the folder of a cross-encoder, `given` what `candidates` made of the files of negatives.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = sorted(world.documents.items())
@@ -108,11 +114,16 @@ def mine(
             "split/validation.jsonl": lines(folder / "validation.jsonl", validation),
             "lexical/tokenizer.json": folder / "tokenizer.json",
             "base/base": base,
+            "pairs.left/pairs.jsonl": lines(folder / "left.jsonl", world.left),
+            **({"cross_encoder/cross_encoder": judge} if judge else {}),
+            **({"candidates/given.jsonl": lines(folder / "given.jsonl", given)} if given else {}),
         }
         needs["lexical/tokenizer.json"].write_text(json.dumps({"tokenizer": tokenizer}), encoding="utf-8")
         out = folder / "out"
         out.mkdir()
-        desk = Desk(folder / "scratch", {"base/base": digest}, seed, bank)
+        digests = {"base/base": digest, "cross_encoder/cross_encoder": f"tree of {judge}"}
+        desk = Desk(folder / "scratch", digests, seed, bank)
+        asked = {**asked, "negatives.guard.cross_encoder": "./judge" if judge else None}
         made = make(asked, needs, out, desk)
         files = {path.name: path.read_bytes() for path in sorted(out.iterdir())}
         summary, *ledger = read(out / "ledger.jsonl")
@@ -145,7 +156,7 @@ def slow_dense(scores: Mapping[str, float]) -> list[str]:
 
 def slow_words(world: World, query: str) -> list[str]:
     """Every document that shares a word, by BM25."""
-    ids, tokenize = sorted(world.documents), TOKENIZERS["words"]
+    ids, tokenize = sorted(world.documents), tokenizer({"tokenizer": "words"})
     texts = [_text(world.documents[id]) for id in ids]
     bm25 = BM25(ids, [tokenize(f"{text.title} {text.text}") for text in texts])
     return [id for id, _ in bm25.search(tokenize(query), len(ids))]

@@ -78,7 +78,7 @@ class IndexBench:
             "choose/choice.json": folder / "choice.json", "export/ranges.json": folder / "ranges.json",
             "lexical/tokenizer.json": folder / "tokenizer.json",
         }
-        (folder / "tokenizer.json").write_text('{"tokenizer": "words"}')
+        (folder / "tokenizer.json").write_text('{"tokenizer": "words", "language": "english", "stem": true}')
         self.corpus(documents)
         self.choose()
 

@@ -45,16 +45,35 @@ def tiny_transformer(folder: Path, seed: int = 0, dropout: float = 0.1) -> Path:
     _json(folder / "sentence_bert_config.json", {"max_seq_length": MAX_LENGTH, "do_lower_case": False})
     _json(folder / "config_sentence_transformers.json", _settings())
     _json(folder / "config.json", _bert(dropout))
+    _tokenizer(folder, POSITIONS)
+    save_file(_weights(seed), folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def tiny_cross_encoder(folder: Path, seed: int = 0, activation: str | None = None) -> Path:
+    """The same BERT with one output for a pair, as sentence-transformers keeps a cross-encoder, of 64 tokens."""
+    named = {} if activation is None else {"sentence_transformers": {"activation_fn": activation, "version": "6.2.0"}}
+    one = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"},
+           "label2id": {"LABEL_0": 0}, **named}
+    _json(folder / "config.json", {**_bert(0.1), **one})
+    _tokenizer(folder, MAX_LENGTH)
+    head = np.random.default_rng([seed, 1])
+    made = {f"bert.{name}": tensor for name, tensor in _weights(seed).items()}
+    made["classifier.weight"] = head.standard_normal((1, HIDDEN)).astype(np.float32)
+    made["classifier.bias"] = np.zeros(1, np.float32)
+    save_file(made, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def _tokenizer(folder: Path, length: int) -> None:
     _json(folder / "tokenizer.json", _wordpiece())
     named = {f"{word.strip('[]').lower()}_token": word for word in SPECIALS}
     _json(folder / "special_tokens_map.json", named)
     _json(folder / "tokenizer_config.json", {
-        "do_lower_case": True, "model_max_length": POSITIONS, "strip_accents": None, "tokenize_chinese_chars": True,
+        "do_lower_case": True, "model_max_length": length, "strip_accents": None, "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer", **named,
     })
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    save_file(_weights(seed), folder / "model.safetensors", {"format": "pt"})
-    return folder
 
 
 def pooling(mode: str, folder: Path) -> None:

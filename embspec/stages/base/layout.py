@@ -15,7 +15,7 @@ PORTABLE = "sentence_transformers.models."
 VERSION = {"sentence_transformers": "5.0.0"}  # of a version that every reader is newer than, so that none warns
 KINDS = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ORDERS = re.compile(r"Transformer Pooling( Dense)*( Normalize)?|StaticEmbedding( Normalize)?")
-OTHER = "take another base, or one that was saved without it"
+OTHER = "take another model, or one that was saved without it"
 
 
 class Module(NamedTuple):

@@ -26,6 +26,7 @@ class Source(NamedTuple):
     names: Mapping[str, str]
     shown: str
     revision: str | None = None  # the commit, where it comes from the hub
+    field: str = FIELD  # of the spec, which names it
 
     def has(self, path: str) -> bool:
         """Whether the base has this file."""
@@ -58,25 +59,29 @@ class Source(NamedTuple):
             raise fail("input.type", "expected an object", Where(self.names[path]), "restore the file")
         return value
 
-    def wrong(self, code: str, text: str, fix: str, path: str = "", field: str = FIELD) -> EmbspecError:
-        """An error about this base, with the file that shows it."""
+    def wrong(self, code: str, text: str, fix: str, path: str = "", field: str = "") -> EmbspecError:
+        """An error about this model, with the file that shows it."""
         if path in self.names:
             return fail(code, text, Where(self.names[path]), fix)
-        return fail(code, f"{self.shown}: {text}", None, fix, field)
+        return fail(code, f"{self.shown}: {text}", None, fix, field or self.field)
 
 
 def opened(params: Params, tree: Tree) -> Source:
     """The files of the base that the spec names; none at all is an error that says how to get them."""
     base = params.get(FIELD)
     names = sorted(tree.names())
-    if base is None:
-        return _table(params, tree, names)
+    return _table(params, tree, names) if base is None else folder(base, base_revision(params), tree, FIELD)
+
+
+def folder(model: str, revision: str, tree: Tree, field: str) -> Source:
+    """The files of a model that a field of the spec names, wherever it comes from."""
+    names = sorted(tree.names())
     if not names:
-        raise _nothing(base, base_revision(params))
+        raise _nothing(model, revision, field)
     if names[0].startswith(HUB):
         commit = names[0].split("/")[1]
-        return Source(tree, _inside(names, f"{HUB}{commit}"), base, commit)
-    return Source(tree, _inside(names, root(base)), base)
+        return Source(tree, _inside(names, f"{HUB}{commit}"), model, commit, field)
+    return Source(tree, _inside(names, root(model)), model, None, field)
 
 
 def root(base: str) -> str:
@@ -87,8 +92,8 @@ def root(base: str) -> str:
     return posixpath.normpath(base.rpartition("//")[2])
 
 
-def _inside(names: list[str], folder: str) -> dict[str, str]:
-    head = "" if folder == "." else folder.rstrip("/") + "/"
+def _inside(names: list[str], place: str) -> dict[str, str]:
+    head = "" if place == "." else place.rstrip("/") + "/"
     return {name.removeprefix(head): name for name in names if name.startswith(head)}
 
 
@@ -110,16 +115,16 @@ def _no_file(path: str, field: str) -> EmbspecError:
     return fail("input.missing", f"there is no file `{path}`", None, "correct the path", field)
 
 
-def _nothing(base: str, revision: str) -> EmbspecError:
+def _nothing(base: str, revision: str, field: str) -> EmbspecError:
     if base.startswith(PACKAGE):
-        return _not_in_package(base, "model in that folder", FIELD)
+        return _not_in_package(base, "model in that folder", field)
     if base.rpartition("//")[2].startswith((".", "/", "~")):
         return fail("input.missing", f"there is no model in `{base}`", None,
-                    "name a folder that holds `modules.json` or `config.json`, with its weights beside it", FIELD)
+                    "name a folder that holds `modules.json` or `config.json`, with its weights beside it", field)
     asked = "" if revision == "main" else f" --revision {revision}"
     return fail("nowhere.base", f"{base} at {revision} is not in the hub's cache here", None,
                 f"download it once with `hf download {base}{asked}`, "
-                "or name a folder (./…) or package:NAME/FOLDER instead", FIELD)
+                "or name a folder (./…) or package:NAME/FOLDER instead", field)
 
 
 def _not_in_package(path: str, what: str, field: str) -> EmbspecError:

@@ -8,6 +8,7 @@ from typing import Any
 from embspec.stages.base import weights
 from embspec.stages.base.layout import OTHER, Module, write_json
 from embspec.stages.base.source import Source
+from embspec.stages.live import CROSS_ENCODER
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer_config.json"
@@ -34,9 +35,11 @@ PLAIN = {
 }
 LONG = 1_000_000  # a tokenizer without a limit says a number far beyond
 
+# What loads a model that a field names, and where it would be put.
+LOADERS = {CROSS_ENCODER: ("AutoModelForSequenceClassification", "models/cross_encoder")}
 AS_SAFE = (
-    "write it in today's format: `python -c \"from transformers import AutoModel, AutoTokenizer; n, d = 'BASE', "
-    "'models/base'; AutoModel.from_pretrained(n).save_pretrained(d); "
+    "write it in today's format: `python -c \"from transformers import KIND, AutoTokenizer; n, d = 'BASE', "
+    "'FOLDER'; KIND.from_pretrained(n).save_pretrained(d); "
     "AutoTokenizer.from_pretrained(n).save_pretrained(d)\"`, and name that folder"
 )
 
@@ -105,18 +108,29 @@ def _plain(own: Mapping[str, Any], path: str, source: Source) -> None:
 
 def write(source: Source, module: Module, config: Mapping[str, Any], out: Path, scratch: Path) -> None:
     """Config, tokenizer and weights."""
-    if not source.has(module.at("tokenizer.json")):
-        raise source.wrong("input.model", "`tokenizer.json` is not there", AS_SAFE.replace("BASE", source.shown))
-    write_json(out / CONFIG, _config(config))
-    for name in COPIED:
-        if source.has(module.at(name)):
-            source.copy(module.at(name), out / name)
-    if source.has(module.at(TOKENIZER)):
-        write_json(out / TOKENIZER, _tokenizer(source.settings(module.at(TOKENIZER))))
+    write_tokenizer(source, module, out)
+    write_json(out / CONFIG, as_float32(config))
     write_weights(source, module, out / WEIGHTS, scratch)
 
 
-def _config(own: Mapping[str, Any]) -> dict[str, Any]:
+def write_tokenizer(source: Source, module: Module, out: Path, **said: Any) -> None:
+    """The files of a tokenizer, with what its config has to say."""
+    if not source.has(module.at("tokenizer.json")):
+        raise source.wrong("input.model", "`tokenizer.json` is not there", as_safe(source))
+    for name in COPIED:
+        if source.has(module.at(name)):
+            source.copy(module.at(name), out / name)
+    if said or source.has(module.at(TOKENIZER)):
+        write_json(out / TOKENIZER, _tokenizer({**source.settings(module.at(TOKENIZER)), **said}))
+
+
+def as_safe(source: Source) -> str:
+    """How to get the files that are read from those that are not."""
+    kind, folder = LOADERS.get(source.field, ("AutoModel", "models/base"))
+    return AS_SAFE.replace("KIND", kind).replace("FOLDER", folder).replace("BASE", source.shown)
+
+
+def as_float32(own: Mapping[str, Any]) -> dict[str, Any]:
     """Newer versions say `dtype`, older `torch_dtype`, which newer ones read too; and all weights are float32."""
     kept = {key: value for key, value in own.items() if key not in ("_name_or_path", "dtype", "torch_dtype")}
     rope = own.get("rope_parameters")
@@ -148,16 +162,16 @@ def write_weights(source: Source, module: Module, target: Path, scratch: Path) -
         # A pickle would be read by torch, which this stage, that computes nothing, would load for this alone.
         wanted = module.at(missing[0] if missing else WEIGHTS)
         text = f"`{wanted}` is not there, and weights in other formats are not read"
-        raise source.wrong("input.missing", text, AS_SAFE.replace("BASE", source.shown))
+        raise source.wrong("input.missing", text, as_safe(source))
     copies = []
     for at, name in enumerate(names):
         copy = scratch / f"weights-{at}"
         source.copy(module.at(name), copy)
         copies.append((copy, source.names[module.at(name)]))
-    found = weights.gather(copies)
+    found = weights.gather(copies, source.field)
     if len(names) == 1 and all(t.kind == "F32" for t in found.values()):
         copies[0][0].replace(target)
     else:
-        weights.write(found, target, source.shown)
+        weights.write(found, target, source.shown, source.field)
     for copy, _ in copies:
         copy.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from embspec.errors import fail
 
 Floats = NDArray[np.float32]
 MOST_HEADER = 100 << 20  # as the format's own reader has it
+BASE = "model.base"
 
 
 def _brain(data: bytes) -> Floats:
@@ -49,7 +50,7 @@ class Tensor(NamedTuple):
         return FLOATS[self.kind](self.bytes()).reshape(self.shape)
 
 
-def tensors(path: Path, shown: str) -> dict[str, Tensor]:
+def tensors(path: Path, shown: str, field: str = BASE) -> dict[str, Tensor]:
     """The tensors of a safetensors file, by name."""
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -63,23 +64,23 @@ def tensors(path: Path, shown: str) -> dict[str, Tensor]:
             for name, row in rows.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise _broken(shown) from None
+        raise _broken(shown, field) from None
     if any(tensor.end > whole for tensor in found.values()):
-        raise _broken(shown)
+        raise _broken(shown, field)
     return found
 
 
-def _broken(shown: str) -> Exception:
+def _broken(shown: str, field: str) -> Exception:
     return fail("input.weights", f"`{shown}` is not a whole safetensors file", None,
-                "download it again, or run `git lfs pull` where it is kept by git-lfs", "model.base")
+                "download it again, or run `git lfs pull` where it is kept by git-lfs", field)
 
 
-def write(found: Mapping[str, Tensor], target: Path, shown: str) -> None:
+def write(found: Mapping[str, Tensor], target: Path, shown: str, field: str = BASE) -> None:
     """All tensors in one file, those of floating point as float32; one at a time is in memory."""
     strange = sorted({t.kind for t in found.values()} - FLOATS.keys() - WHOLE.keys())
     if strange:
         raise fail("input.weights", f"`{shown}` has weights of type {', '.join(strange)}, which are not read", None,
-                   "use a base whose weights are not quantised", "model.base")
+                   "use a model whose weights are not quantised", field)
     rows: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
     ordered = sorted(found.items(), key=lambda item: (-_width(item[1]), item[0]))  # each aligned to its own size
@@ -100,9 +101,9 @@ def _width(tensor: Tensor) -> int:
     return 4 if tensor.kind in FLOATS else np.dtype(WHOLE[tensor.kind]).itemsize
 
 
-def gather(paths: Sequence[tuple[Path, str]]) -> dict[str, Tensor]:
+def gather(paths: Sequence[tuple[Path, str]], field: str = BASE) -> dict[str, Tensor]:
     """The tensors of several files as if they were one."""
-    return {name: tensor for path, shown in paths for name, tensor in tensors(path, shown).items()}
+    return {name: tensor for path, shown in paths for name, tensor in tensors(path, shown, field).items()}
 
 
 def table(path: Path, shown: str) -> Floats:
@@ -114,7 +115,7 @@ def table(path: Path, shown: str) -> Floats:
     if tensor is None or len(tensor.shape) != 2 or tensor.kind not in FLOATS or rest:
         held = ", ".join(f"{n} {t.kind} {list(t.shape)}" for n, t in sorted(found.items())) or "nothing"
         raise fail("input.weights", f"`{shown}` is no table of token vectors: it holds {held}", None,
-                   "name a safetensors file with one table of floating point, a row a token", "model.base")
+                   "name a safetensors file with one table of floating point, a row a token", BASE)
     rows = tensor.floats()
     if "mapping" in found:
         mapping = found["mapping"]

@@ -13,7 +13,8 @@ from embspec.stages.evaluate.models import Asked, Models
 from embspec.stages.evaluate.rank import Question, Ranker
 from embspec.stages.evaluate.stat import summary, told_twice
 from embspec.stages.evaluate.systems import ROLES, SYSTEMS, WORDS, Choice, Form, asked, forms, precisions
-from embspec.stages.snapshot import chosen_tokenizer, lexical, rows
+from embspec.stages.searching import searching
+from embspec.stages.snapshot import chosen_tokenizer, classes, lexical, rows
 
 Row = Mapping[str, Any]
 EVERY = 100  # queries between two words of progress
@@ -68,7 +69,7 @@ def _questions(needs: Mapping[str, Any], parts: Iterable[str]) -> Mapping[str, S
 def _bench(params: Params, needs: Mapping[str, Any], questions: Sequence[Question], desk: Desk) -> Bench:
     texts = [question.row["query"] for question in questions]
     words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, texts)
-    same = _classes(needs["snapshot/manifest"]) if params["corpus.dedup.exact"] else {}
+    same = classes(params, needs)
     depth = max([DEEP, *(split_name(metric)[1] or 0 for metric in params["eval.metrics"])])
     choice: Choice | None = json.loads(needs[CHOICE].read_bytes()) if CHOICE in needs else None
     names = asked(params, choice)
@@ -76,26 +77,13 @@ def _bench(params: Params, needs: Mapping[str, Any], questions: Sequence[Questio
         plain = dict.fromkeys(names, (WORDS,))
         return Bench(Ranker(words, plain, depth, None, {}), same, params["eval.metrics"])
     alone = Asked(texts, [words.echoes.of(q.row["query"], q.judged) for q in questions])
-    models = Models(needs, desk, alone, max(depth, choice["depth"]))
+    models = Models(needs, desk, alone, max(depth, choice["depth"]), searching(params))
     dims = models.dims(params)
     found = {name: forms(name, dims, precisions(params), choice) for name in names}
     for role in ROLES:
         if wanted := [form for name in names if SYSTEMS[name].vectors == role for form in found[name]]:
             models.rank(role, wanted)
     return Bench(Ranker(words, found, depth, models, choice), same, params["eval.metrics"])
-
-
-def _classes(manifest: Path) -> dict[str, str]:
-    """Exact duplicates of one another, by the digest of their text; only those that have one."""
-    first: dict[str, str] = {}
-    same: dict[str, str] = {}
-    # Not splitlines: an id may hold a line separator that only Unicode knows.
-    for line in manifest.read_text(encoding="utf-8").split("\n")[:-1]:
-        document, digest = line.split("\t")
-        if first.setdefault(digest, document) != document:
-            same[document] = first[digest]
-            same[first[digest]] = first[digest]
-    return same
 
 
 def _measured(

@@ -54,7 +54,7 @@ def _retrieval(params: Params, needs: Mapping[str, Any], model: Encoder) -> dict
     """How the vectors are to be scored, and what with: everything that was chosen and nothing that is live."""
     choice = read(needs["choose/choice.json"])
     ranges = read(needs["export/ranges.json"])["dims"][str(choice["dim"])]
-    bm25 = {"tokenizer": chosen_tokenizer(needs), "k1": params["eval.bm25.k1"], "b": params["eval.bm25.b"]}
+    bm25 = {**chosen_tokenizer(needs), "k1": params["eval.bm25.k1"], "b": params["eval.bm25.b"]}
     return {
         "similarity": choice["similarity"],
         "dim": choice["dim"],

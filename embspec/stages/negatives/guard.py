@@ -7,7 +7,8 @@ from typing import NamedTuple
 from embspec.stages.negatives.library import Alike, Library
 from embspec.stages.negatives.questions import Known, Question
 
-MARGINS = frozenset(("relative_margin", "absolute_margin", "max_score"))  # by what it scores, not by what it is
+# By what a document scores, not by what it is.
+MARGINS = frozenset(("relative_margin", "absolute_margin", "max_score", "cross_encoder"))
 
 
 class Rules(NamedTuple):
@@ -25,6 +26,13 @@ class Rules(NamedTuple):
         if self.absolute is not None and score > weakest - self.absolute:
             return "absolute_margin"
         return "max_score" if self.highest is not None and score > self.highest else None
+
+    def overrules(self, score: float, weakest: float) -> str | None:
+        """Whether a cross-encoder takes a document for an answer too, by the scores that it gives itself.
+
+        Two answers are in either order as often as not, so that what is hardly under the positive is refused too.
+        """
+        return "cross_encoder" if score >= weakest - abs(weakest) * (self.relative or 0.0) else None
 
     def doubts(self, score: float, weakest: float) -> bool:
         """Whether margins twice as wide would refuse it; without any, whether it is over the positive."""

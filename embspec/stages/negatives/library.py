@@ -11,6 +11,8 @@ import xxhash
 from embspec.retrieval.duplicates import near_groups
 from embspec.stages.snapshot import Document, normalise, passage
 
+KEPT = 1 << 22  # characters of passages in memory
+
 
 class Library:
     """Documents by their position in the file; a text is read when it is asked for."""
@@ -21,18 +23,22 @@ class Library:
         self.echoes: dict[str, list[int]] = {}  # a question -> documents that only repeat it
         self._places, self._digests = array("q"), array("Q")
         self._parents: dict[int, str] = {}
-        longest = max(map(len, questions), default=0)
+        self._passages: dict[int, str] = {}  # some of those that were asked for: most are asked for often
+        self._size = 0
+        most = max((question.count(" ") + 1 for question in questions), default=0)
         offset = 0
         for line in self._file:
-            row = json.loads(line)
+            row = _loaded(line)
             at = len(self.ids)
             self.ids.append(row["id"])
             self._places.append(offset)
             self._digests.append(xxhash.xxh3_64_intdigest(passage(Document.of(row)).encode("utf-8", "surrogatepass")))
             if row.get("document"):
                 self._parents[at] = row["document"]
-            # Much longer than every question is no question: the rest need not be normalised.
-            if len(row["text"]) <= 2 * longest and (plain := normalise(row["text"])) in questions:
+            # More words than any question has are none, and no form of Unicode has fewer: most texts are not looked at
+            # to their end.
+            words = row["text"].split(None, most)
+            if len(words) <= most and (plain := normalise(" ".join(words))) in questions:
                 self.echoes.setdefault(plain, []).append(at)
             offset += len(line)
         self.at: Mapping[str, int] = {id: at for at, id in enumerate(self.ids)}
@@ -56,13 +62,18 @@ class Library:
 
     def passage(self, at: int) -> str:
         """What the model reads of a document."""
-        return passage(Document.of(self._row(at)))
+        if at not in self._passages:
+            if self._size > KEPT:
+                self._passages, self._size = {}, 0
+            self._passages[at] = passage(Document.of(self._row(at)))
+            self._size += len(self._passages[at])
+        return self._passages[at]
 
     def passages(self) -> Iterator[str]:
         """What the model reads of every document, one at a time."""
         self._file.seek(0)
         for line in self._file:
-            yield passage(Document.of(json.loads(line)))
+            yield passage(Document.of(_loaded(line)))
 
     def copies(self, wanted: Collection[int]) -> dict[int, list[int]]:
         """For each document asked for, all that the model could not tell from it, itself included."""
@@ -78,8 +89,13 @@ class Library:
 
     def _row(self, at: int) -> Mapping[str, Any]:
         self._file.seek(self._places[at])
-        row: Mapping[str, Any] = json.loads(self._file.readline())
+        row: Mapping[str, Any] = _loaded(self._file.readline())
         return row
+
+
+def _loaded(line: bytes) -> Any:
+    """What a line says; json would look for its encoding first."""
+    return json.loads(str(line, "utf-8", "surrogatepass"))
 
 
 class Alike:

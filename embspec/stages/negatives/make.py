@@ -6,6 +6,7 @@ import shutil
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +15,22 @@ from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.stages.encoder import Encoder, opened
 from embspec.stages.negatives import ledger, questions
 from embspec.stages.negatives.guard import Kin, Rules, Shield
-from embspec.stages.negatives.ledger import Entry, Order, Tally
+from embspec.stages.negatives.ledger import Account, Entry, Look, Order, Tally
 from embspec.stages.negatives.library import Library
-from embspec.stages.negatives.miners import MINERS, WORDS, Bench, Block, Miner, Space, Vectors, shuffle
+from embspec.stages.negatives.miners import MINERS, WORDS, Bench, Block, Miner, Scored, Space, Vectors, shuffle
 from embspec.stages.negatives.questions import Known, Question
+from embspec.stages.negatives.second import Case, decided
 from embspec.stages.reading import line
-from embspec.stages.snapshot import chosen_tokenizer, lexical
+from embspec.stages.reranker import Reranker
+from embspec.stages.searching import searching
+from embspec.stages.snapshot import chosen_tokenizer, lexical, rows
 
 BLOCK = 2048  # queries ranked at a time
 FILL = "fill_random"
 HELD_OUT = ("test", "validation")
+WAVE = 256  # queries whose pairs go through the cross-encoder together
+GIVEN, JUDGE = "candidates/given.jsonl", "cross_encoder/cross_encoder"
+BASE, TUNED = "base/base", "train/model"  # a later round is handed what the one before it trained
 
 
 class Wish(NamedTuple):
@@ -56,42 +63,46 @@ class Mined(NamedTuple):
     found: Mapping[str, Sequence[array[int]]]
 
 
-Chosen = tuple[Question, float | None, list[Entry]]
-"""A query, the score of its weakest positive, and what became of each candidate."""
+Chosen = tuple[Question, Account]
+"""A query, and what became of each candidate."""
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `examples.jsonl` (what training reads) and `ledger.jsonl` (why each document became a negative, or not)."""
     wish = _wish(params, desk.seed)
     asked = questions.read(needs["split/train.jsonl"])
-    known = questions.known(asked, [needs[f"split/{part}.jsonl"] for part in HELD_OUT])
+    sources = [needs[role] for role in needs if role.startswith("pairs.")]
+    known = questions.known(asked, [needs[f"split/{part}.jsonl"] for part in HELD_OUT], sources, wish.near)
     tally = Tally(wish.rules)
     with needs["snapshot/documents.jsonl"].open("rb") as file:
         library = Library(file, set(known.every))
-        chosen: Iterable[Chosen] = ((question, None, []) for question in asked)
+        judged = params["negatives.guard.cross_encoder"] is not None
+        reranker = Reranker(needs[JUDGE], desk.digests[JUDGE], desk) if judged else None
+        cases: Iterable[Case] = (Case(question, {}, lambda last: ([], [])) for question in asked)
         encoded = 0
         if wish.miners and asked:
-            encoder = opened(needs["base/base"], desk.digests["base/base"], desk)
-            mined = _mine(params, needs, wish, asked, library, encoder, desk)
+            model = TUNED if TUNED in needs else BASE
+            encoder = opened(needs[model], desk.digests[model], desk)
+            mined = _mine(params, needs, wish, asked, known, library, encoder, desk)
             encoded = encoder.encoded
-            chosen = _chosen(wish, mined, library, _kin(wish, mined, library, known, desk))
+            cases = _cases(wish, mined, library, _kin(wish, mined, library, known, desk))
+        chosen = decided(cases, reranker, library, wish.rules, WAVE)
         _write(out, desk, wish, chosen, library, tally)
     if tally.easy > ledger.TOO_EASY:
         share = f"{tally.easy:.0%} of {tally.rows} rows"
-        desk.tell(Progress(f"negatives are too easy: the base ranks the positives over all others in {share}"))
+        desk.tell(Progress(f"negatives are too easy: the model ranks the positives over all others in {share}"))
     stat = {
         "rows": tally.rows,
         "negatives": tally.negatives,
         "refused": sum(tally.refused.values()),
         "easy": round(tally.easy, 2),
     }
-    return Made(stat=stat, counts={"encoded": encoded, "rows": tally.rows})
+    scored = {"scored": reranker.scored} if reranker else {}
+    return Made(stat=stat, counts={"encoded": encoded, "rows": tally.rows, **scored})
 
 
 def _wish(params: Params, seed: int) -> Wish:
     guard = "negatives.guard."
-    _as_built(params, "negatives.rounds", 1)
-    _as_built(params, guard + "cross_encoder", None)
     rules = Rules(
         params[guard + "relative_margin"],
         params[guard + "absolute_margin"],
@@ -120,6 +131,8 @@ def _miners(params: Params) -> tuple[Miner, ...]:
         count = params[at + "num_negatives"]
         if kind == "random":
             made.append(Miner(name, kind, count))
+        elif kind == "file":
+            made.append(Miner(name, kind, count, sampling=params[at + "sampling_strategy"], path=params[at + "path"]))
         else:
             low, high = params[at + "window.range_min"], params[at + "window.range_max"]
             made.append(Miner(name, kind, count, low, high, params[at + "sampling_strategy"]))
@@ -134,18 +147,20 @@ def _as_built(params: Params, field: str, built: Any) -> None:
 
 
 def _mine(
-    params: Params, needs: Mapping[str, Any], wish: Wish, asked: Sequence[Question], library: Library,
+    params: Params, needs: Mapping[str, Any], wish: Wish, asked: Sequence[Question], known: Known, library: Library,
     encoder: Encoder, desk: Desk,
 ) -> Mined:
     """Encode, then rank the queries in blocks, so that only positions stay in memory."""
     desk.tell(Progress(f"encoding {len(asked)} queries and {len(library)} documents"))
     queries = encoder.queries([question.query for question in asked])
-    space = Space(encoder.documents(library.passages()), encoder.similarity == "cosine")
+    space = Space(encoder.documents(library.passages()), encoder.similarity == "cosine", searching(params))
+    encoder.release()
     queries = space.unit(queries)
     words = None
     if any(miner.kind in WORDS for miner in wish.miners):
         words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, ())
-    bench = Bench(library, space, words and words.bm25, words and words.tokenize, wish.seed)
+    given = _given(needs, library, known)
+    bench = Bench(library, space, words and words.bm25, words and words.tokenize, wish.seed, given)
     found: dict[str, list[array[int]]] = {miner.name: [] for miner in wish.looking}
     for start in range(0, len(asked), BLOCK):
         desk.tell(Progress("mining", start, len(asked)))
@@ -163,16 +178,25 @@ def _kin(wish: Wish, mined: Mined, library: Library, known: Known, desk: Desk) -
     return kin
 
 
-def _chosen(wish: Wish, mined: Mined, library: Library, kin: Kin) -> Iterator[Chosen]:
-    """For each query the weakest positive's score and what became of each candidate."""
+def _given(needs: Mapping[str, Any], library: Library, known: Known) -> dict[str, dict[str, Sequence[int]]]:
+    """What the files of negatives say of the training queries."""
+    found: dict[str, dict[str, Sequence[int]]] = {}
+    for row in rows(needs[GIVEN]) if GIVEN in needs else ():
+        if row["query"] in known.train:
+            found.setdefault(row["file"], {})[row["query"]] = [library.at[id] for id in row["negatives"]]
+    return found
+
+
+def _cases(wish: Wish, mined: Mined, library: Library, kin: Kin) -> Iterator[Case]:
+    """Each query with the scores of its answers and the way in which its candidates are judged."""
     tests = kin.tests()
     for n, (question, query) in enumerate(zip(mined.asked, mined.queries, strict=True)):
-        weakest = min(mined.space.scores(query, sorted(kin.right(question))))
+        right = sorted(kin.right(question), key=library.ids.__getitem__)
         found = {name: each[n] for name, each in mined.found.items()}
-        seen = sorted({at for some in found.values() for at in some})
-        score = dict(zip(seen, mined.space.scores(query, seen), strict=True))
-        judge = partial(_judge, kin.shield(question), tests, wish.rules, library, score, weakest)
-        yield question, weakest, _entries(wish, question, found, judge, library)
+        score = Scored(mined.space, query, chain(right, *found.values()))
+        answers = {at: score[at] for at in right}
+        judge = partial(_judge, kin.shield(question), tests, wish.rules, library, score, min(answers.values()))
+        yield Case(question, answers, partial(_entries, wish, question, found, judge, library))
 
 
 def _judge(
@@ -184,37 +208,44 @@ def _judge(
 
 
 def _entries(
-    wish: Wish, question: Question, found: Mapping[str, array[int]], judge: ledger.Judge, library: Library
-) -> list[Entry]:
+    wish: Wish, question: Question, found: Mapping[str, array[int]], judge: ledger.Judge, library: Library,
+    last: ledger.Last,
+) -> tuple[list[Entry], list[Look]]:
     salt = f"{wish.seed}\0sample\0{question.id}"
     order = Order(lambda at: shuffle(salt, library.ids[at]), library.digest)
     taken: dict[int, int] = {}
-    entries = ledger.take([(miner, found[miner.name]) for miner in wish.miners], judge, order, taken)
-    if wish.shortage == FILL:
-        last = Miner(FILL, "random", wish.wanted - len(taken))
-        entries += ledger.take([(last, found[FILL])], judge, order, taken)
-    return entries
+    entries, looks = ledger.take([(miner, found[miner.name]) for miner in wish.miners], judge, order, taken, last)
+    if wish.shortage == FILL and len(taken) < wish.wanted:
+        filler = Miner(FILL, "random", wish.wanted - len(taken))
+        more, look = ledger.take([(filler, found[FILL])], judge, order, taken, last)
+        entries, looks = entries + more, looks + look
+    return entries, looks
 
 
 def _write(out: Path, desk: Desk, wish: Wish, chosen: Iterable[Chosen], library: Library, tally: Tally) -> None:
     """Both artefacts in the order of ids; the ledger's first line is known only after its last."""
     with open(out / "examples.jsonl", "wb") as examples, open(desk.scratch / "ledger", "w+b") as rest:
-        for question, weakest, entries in chosen:
-            kept = [entry.at for entry in entries if entry.guard is None]
-            drop = wish.shortage == "drop" and len(kept) < wish.wanted
-            tally.add(entries, 0.0 if weakest is None else weakest, wish.wanted, drop)
+        for question, account in chosen:
+            drop = wish.shortage == "drop" and len(account.kept) < wish.wanted
+            tally.add(question.id, account, wish.wanted, drop)
             if not drop:
-                examples.write(line(_example(question, kept, library)))
-            rest.write(line(ledger.line(question.id, weakest, entries, library.ids)))
+                examples.write(line(_example(question, account, library)))
+            rest.write(line(ledger.line(question.id, account, drop, library.ids)))
         rest.seek(0)
         with open(out / "ledger.jsonl", "wb") as whole:
             whole.write(line({"summary": tally.summary()}))
             shutil.copyfileobj(rest, whole)
 
 
-def _example(question: Question, kept: Iterable[int], library: Library) -> dict[str, Any]:
+def _example(question: Question, account: Account, library: Library) -> dict[str, Any]:
     """What training reads of a query: texts as the model reads them, without prompts."""
-    positives = [{"id": id, "text": library.passage(library.at[id])} for id in question.positives]
-    negatives = [{"id": library.ids[at], "text": library.passage(at)} for at in kept]
+    second = account.second or {}
+    positives = [_text(library.at[id], second.get(library.at[id]), library) for id in question.positives]
+    negatives = [_text(entry.at, entry.second, library) for entry in account.kept]
     return {"id": question.id, "query": question.query, "positives": positives, "negatives": negatives,
             **question.carried}
+
+
+def _text(at: int, score: float | None, library: Library) -> dict[str, Any]:
+    """A document of an example; its score is the cross-encoder's, where there is one."""
+    return {"id": library.ids[at], "text": library.passage(at), **({} if score is None else {"score": score})}

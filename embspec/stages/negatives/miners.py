@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from embspec.retrieval import fusion, knn
 from embspec.retrieval.bm25 import BM25
+from embspec.retrieval.propose import CPU
 from embspec.retrieval.tokenize import Tokenizer
 from embspec.stages.negatives.library import Library
 from embspec.stages.negatives.questions import Question
 
 RRF, FUSED = 60, 100  # the constant of reciprocal ranks; how deep each side of a hybrid looks at least
 LEAST, SPARE = 16, 4  # documents drawn for a query: so many, and so many for each negative wanted
+
+SOME = 32  # candidates scored at once
 
 Vectors = NDArray[np.float32]
 
@@ -30,18 +33,19 @@ class Miner(NamedTuple):
     low: int = 0
     high: int = 0
     sampling: str = "top"
+    path: str = ""  # of its file, as the spec names it
 
 
 class Space:
     """The base's vectors of all documents, in the library's order; they may lie on disk, and stay there."""
 
-    def __init__(self, documents: Vectors, cosine: bool) -> None:
-        self._documents, self._cosine = documents, cosine
-        starts = range(0, len(documents), knn.DOCUMENTS)
-        self._parts = [slice(start, start + knn.DOCUMENTS) for start in starts]
-        lengths = [np.zeros(0), *(knn.lengths(documents[part]) for part in self._parts)]
-        whole = np.concatenate(lengths) if cosine else np.ones(len(documents))
-        self._lengths = np.where(whole > 0, whole, 1.0)
+    def __init__(self, documents: Vectors, cosine: bool, device: str = CPU) -> None:
+        self._documents, self._cosine, self.device = documents, cosine, device
+        self._rows = np.asarray(documents)  # a mapped array takes longer to give a few rows
+        self._lengths = np.ones(len(documents))
+        if cosine:
+            whole = knn.lengths(documents)
+            self._lengths = np.where(whole > 0, whole, 1.0)
 
     def unit(self, vectors: Vectors) -> Vectors:
         """As they are compared."""
@@ -49,14 +53,31 @@ class Space:
 
     def chunks(self) -> Iterator[Vectors]:
         """All of them, as many at a time as are compared at once."""
-        return (self.unit(self._documents[part]) for part in self._parts)
+        return map(self.unit, knn.chunks(self._documents))
 
     def scores(self, query: Vectors, positions: Sequence[int]) -> list[float]:
         """The score of some documents: each alone, in double precision, so that no other can change a bit."""
         some = np.asarray(positions, np.int64)
-        products = (self._documents[some].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
-        rounded: list[float] = (np.round(products / self._lengths[some], knn.DIGITS) + 0.0).tolist()
+        products = self._rows[some].astype(np.float64)
+        products *= query
+        rounded: list[float] = (np.round(products.sum(axis=1) / self._lengths[some], knn.DIGITS) + 0.0).tolist()
         return rounded
+
+
+class Scored(dict[int, float]):
+    """The scores of documents for one query, some at a time: a guard seldom looks at more than the first few."""
+
+    def __init__(self, space: Space, query: Vectors, order: Iterable[int]) -> None:
+        super().__init__()
+        self._space, self._query, self._left = space, query, list(dict.fromkeys(order))
+
+    def __missing__(self, at: int) -> float:
+        while at not in self:
+            some, self._left = self._left[:SOME], self._left[SOME:]
+            if not some:
+                raise KeyError(at)
+            self.update(zip(some, self._space.scores(self._query, some), strict=True))
+        return self[at]
 
 
 class Bench(NamedTuple):
@@ -67,6 +88,7 @@ class Bench(NamedTuple):
     words: BM25 | None
     tokenize: Tokenizer | None
     seed: int
+    given: Mapping[str, Mapping[str, Sequence[int]]] = {}  # path of a file -> question -> documents
 
 
 class Block:
@@ -85,7 +107,8 @@ class Block:
         """The nearest documents of each query, as deep as any miner looks."""
         if "dense" not in self._found:
             chunks, ids = self.bench.space.chunks(), self.bench.library.ids
-            self._found["dense"] = knn.top_of(self._vectors, chunks, ids, self._depth["dense"])
+            device = self.bench.space.device
+            self._found["dense"] = knn.top_of(self._vectors, chunks, ids, self._depth["dense"], device=device)
         return self._found["dense"]
 
     def words(self) -> list[list[tuple[str, float]]]:
@@ -120,11 +143,17 @@ def _random(block: Block, miner: Miner) -> list[array[int]]:
     return [draw(ordered, look, f"{seed}\0{miner.name}\0{question.id}") for question in block.questions]
 
 
+def _file(block: Block, miner: Miner) -> list[array[int]]:
+    given = block.bench.given.get(miner.path, {})
+    return [array("i", given.get(question.plain, ())) for question in block.questions]
+
+
 MINERS: Mapping[str, Callable[[Block, Miner], list[array[int]]]] = {
     "dense": _dense,  # near by the base model
     "bm25": _bm25,  # near by words
     "hybrid": _hybrid,  # near by both, reciprocal ranks fused
     "random": _random,  # from the whole corpus
+    "file": _file,  # found by somebody else
 }
 WORDS = frozenset(("bm25", "hybrid"))  # kinds that need an index of words
 

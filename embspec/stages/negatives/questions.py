@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embspec.retrieval.duplicates import near_groups
 from embspec.stages.snapshot import normalise, rows
 
 CARRIED = ("weight", "group", "trust", "cluster")  # what of a row an example keeps, where the row has it
@@ -43,23 +44,36 @@ def read(path: Path) -> list[Question]:
     return sorted(found, key=lambda question: question.id)
 
 
-def known(questions: Iterable[Question], held_out: Sequence[Path]) -> Known:
-    """What is known to be right for each question, whichever row says so.
+def known(questions: Iterable[Question], held_out: Sequence[Path], sources: Sequence[Path], near: float) -> Known:
+    """What is known to be right for each question, whichever row of whichever source says so, and however it spells it.
 
     Validation is held out like test: a document that is a negative and never an answer would be pushed away, and
-    checkpoints, which are chosen on validation, would be chosen by how little they learned.
+    checkpoints, which are chosen on validation, would be chosen by how little they learned. Rows that are in no part
+    still know what they know, and questions that are alike have the same answers, as they have in training.
     """
     train: dict[str, set[str]] = {}
     for question in questions:
         train.setdefault(question.plain, set()).update(question.positives)
-    every = {plain: set(ids) for plain, ids in train.items()}
-    tested: set[str] = set()
-    for row in (row for path in held_out for row in rows(path)):
-        right = _right(row)
-        tested.update(right)
-        if (plain := normalise(row["query"])) in every:
-            every[plain].update(right)
+    said = {plain: set(ids) for plain, ids in train.items()}
+    for row in (row for path in (*held_out, *sources) for row in rows(path)):
+        said.setdefault(normalise(row["query"]), set()).update(_right(row))
+    tested = {id for path in held_out for row in rows(path) for id in _right(row)}
+    every = {plain: ids for plain, ids in _shared(said, near).items() if plain in train}
     return Known(_frozen(train), _frozen(every), frozenset(tested))
+
+
+def _shared(said: Mapping[str, set[str]], near: float) -> dict[str, set[str]]:
+    """The answers of each question with those of the questions like it."""
+    names = sorted(said)
+    found = near_groups(names, near) if names else None
+    every = {plain: set(ids) for plain, ids in said.items()}
+    alike = {copies[0]: copies for copies in found.copies} if found else {}
+    pairs = [(one, other) for copies in alike.values() for one in copies for other in copies]
+    for first, second, _ in found.links if found else ():
+        pairs += [each for one in alike[first] for other in alike[second] for each in ((one, other), (other, one))]
+    for one, other in pairs:
+        every[names[one]].update(said[names[other]])
+    return every
 
 
 def _right(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from embspec.stages.snapshot import rows
 
 POINTS = 10  # of the curve that is shown
 DIGITS = 6
+UNSAID: Mapping[str, Any] = {"without": {"queries": 0, "first": []}, "miners": {}, "scores": None}
 
 _LETTER_AND_DIGIT = re.compile(r"[^\W\d_]\S*\d|\d\S*[^\W\d_]")
 
@@ -30,8 +31,9 @@ def training(path: Path) -> dict[str, Any]:
 
 
 def negatives(path: Path) -> Any:
-    """What the ledger says as a whole, which is its first line."""
-    return next(rows(path))["summary"]
+    """What the ledger says as a whole, which is its first line; that of an older build says less."""
+    found = next(rows(path))["summary"]
+    return {**found, **{name: value for name, value in UNSAID.items() if name not in found}}
 
 
 def identifiers(tests: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -19,6 +19,7 @@ from embspec.stages.train.texts import Texts
 # The others need arguments of their own, which there is no field for yet.
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
              "inverse_sqrt")
+BASE, TUNED = "base/base", "train/model"  # a later round goes on from what the one before it trained
 STOP = re.compile(r"([1-9]\d*) of (\d+) s")  # the step where the time was over
 METRIC = "ndcg@10"  # of checkpoints, where nothing asks for early stopping by another
 
@@ -28,9 +29,10 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     _as_built(params)
     found = examples.read(needs["negatives/examples.jsonl"])
     loop.quiet()
-    model = load(needs["base/base"])
+    first = TUNED not in needs
+    model = load(needs[BASE if first else TUNED])
     _fits(params, model)
-    weights.freeze_unwritten(model, needs["base/base"])
+    weights.freeze_unwritten(model, needs[BASE])
     wish = _loss(params, model)
     loss = losses.build(model, wish)
     material = _material(params, model, found, desk)
@@ -39,9 +41,9 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     when = _times(params, len(material.batches), size, bench)
     outcome = loop.train(model, loss, material, _trainer(params), bench, when.steps, desk)
     model_folder = out / "model"
-    weights.write(model, needs["base/base"], model_folder, params["loss.regularize.merge_with_base"])
+    weights.write(model, needs[BASE], model_folder, params["loss.regularize.merge_with_base"])
     (out / "trace").write_bytes(outcome.trace)
-    return Made(_stat(params, found.asked, wish, outcome), _pins(params, outcome),
+    return Made(_stat(params, found.asked, wish, outcome, "base" if first else "before"), _pins(params, outcome),
                 _counts(model, size, material, outcome))
 
 
@@ -169,7 +171,7 @@ def _pins(params: Params, outcome: Outcome) -> dict[str, str]:
     return {} if limit is None else {"stop": f"{_stop(params) or outcome.steps} of {limit} s"}
 
 
-def _stat(params: Params, count: int, wish: losses.Wish, outcome: Outcome) -> dict[str, Any]:
+def _stat(params: Params, count: int, wish: losses.Wish, outcome: Outcome, begun: str) -> dict[str, Any]:
     stat: dict[str, Any] = {"examples": count, "steps": outcome.steps}
     if wish.dims:
         stat["dims"] = " ".join(map(str, wish.dims))
@@ -180,7 +182,7 @@ def _stat(params: Params, count: int, wish: losses.Wish, outcome: Outcome) -> di
         name += " before merging"
     return stat | {
         name: f"step {outcome.taken.step} {metric} {outcome.taken.value:.4f}",
-        "base": f"{metric} {outcome.base.value:.4f}",
+        begun: f"{metric} {outcome.base.value:.4f}",
     }
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from embspec.errors import EmbspecError
@@ -19,6 +21,7 @@ from embspec.stages.encoder import opened
 from embspec.stages.snapshot import documents, passage
 from tests.support.benches import Bench, question
 from tests.support.desk import Bank, Desk
+from tests.support.gpu import pretended
 from tests.support.tiny import VOCABULARY, tiny_static
 
 PARAMS: Mapping[str, Any] = {
@@ -127,6 +130,37 @@ def test_words_are_put_in_where_they_help(tmp_path: Path) -> None:
     assert made.stat["ships"] == f"dim 128 float32 fusion {choose.spelled(choice['fusion'])}"
 
 
+WEIGHTS = [{"method": "weighted", "weight": weight} for weight in (0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 0.1)]
+ORDER = [{"method": "none"}, {"method": "rrf", "k": 60}, *WEIGHTS]
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 0.5 + 1e-12, 0.75, 1.0]), min_size=11, max_size=11),
+       st.sampled_from(["auto", "none", "rrf", "weighted"]))
+def test_the_plainest_of_the_best_is_chosen(values: list[float], asked: str) -> None:
+    """Of methods that are equal to nine digits: none, rrf, then the weight nearest to the middle."""
+    worth = dict(zip(map(json.dumps, ORDER), (round(value, choose.DIGITS) for value in values), strict=True))
+
+    class Fixed(choose.Bench):
+        def rank(self, form: Any, depth: int) -> list[list[tuple[str, float]]]:
+            return []
+
+        def mean(self, metric: str, ranked: Any) -> float:
+            return next(left)
+
+    def best(among: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        high = max(worth[json.dumps(method)] for method in among)
+        return next(method for method in among if worth[json.dumps(method)] == high)
+
+    left = iter(round(value, choose.DIGITS) for value in values)
+    nothing: Any = None
+    bench = Fixed([], [], nothing, nothing, nothing, nothing, {})
+    serves, fused, tried = choose._fusion(asked, bench, nothing)
+    assert [{k: v for k, v in row.items() if k != "value"} for row in tried["tried"]] == ORDER
+    joint = [method for method in ORDER[1:] if asked in ("auto", "none", method["method"])]
+    assert fused == best(joint)
+    assert serves == {"auto": best(ORDER), "none": ORDER[0]}.get(asked, fused)
+
+
 @pytest.mark.parametrize(("method", "ships", "fused"), [
     ("none", "none", "rrf"), ("rrf", "rrf", "rrf"), ("weighted", "weighted", "weighted")])
 def test_a_named_method_ships(tmp_path: Path, method: str, ships: str, fused: str) -> None:
@@ -135,10 +169,19 @@ def test_a_named_method_ships(tmp_path: Path, method: str, ships: str, fused: st
     _, choice, tried = shop.run(plain(), eval__fusion__method=method)
     assert choice["fusion"]["method"] == ships and choice["fused"]["method"] == fused
     weights = [row for row in tried["fusion"]["tried"] if row["method"] == "weighted"]
-    assert [row["weight"] for row in weights] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert [row["weight"] for row in weights] == [0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 0.1]
     if method == "weighted":
         best = max(row["value"] for row in weights)
         assert choice["fusion"]["weight"] == next(row["weight"] for row in weights if row["value"] == best)
+
+
+def test_a_copy_of_the_answer_is_the_answer() -> None:
+    """A ranking that finds the first of two exact duplicates found the other."""
+    nothing: Any = None
+    ranked = [[("a", 1.0), ("c", 0.5)]]
+    for same, worth in (({"a": "a", "b": "a"}, 1.0), ({}, 0.0)):
+        bench = choose.Bench([{}], [{"b": 1}], nothing, nothing, nothing, nothing, same)
+        assert bench.mean("ndcg@10", ranked) == worth
 
 
 def test_the_smallest_dimension_that_keeps_enough_ships(tmp_path: Path) -> None:
@@ -194,6 +237,19 @@ def test_a_warm_bank_gives_the_same_bytes(own: Shop) -> None:
     made, _, _ = own.run(plain(), bank)
     assert [(own.folder / "out" / name).read_bytes() for name in ("choice.json", "tried.json")] == cold
     assert made.counts["encoded"] == 0
+
+
+def test_a_gpu_is_not_seen_in_a_byte(own: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` searches there, `cpu` does not."""
+    own.run(plain())
+    names = ("choice.json", "tried.json")
+    here = [(own.folder / "out" / name).read_bytes() for name in names]
+    asked = pretended(monkeypatch)
+    for device, right in (("auto", "cuda"), ("cpu", "cpu")):
+        own.run(plain(), numerics__device=device)
+        assert [(own.folder / "out" / name).read_bytes() for name in names] == here
+        assert {*asked} == {right}
+        asked.clear()
 
 
 def test_scores_that_move_do_not_move_the_choice(own: Shop) -> None:

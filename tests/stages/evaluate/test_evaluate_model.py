@@ -16,8 +16,9 @@ from safetensors.numpy import load_file
 
 from embspec.errors import EmbspecError
 from embspec.plan.protocol import Made
-from embspec.retrieval.tokenize import STOP_WORDS
+from embspec.retrieval.languages import stop_words
 from tests.support.benches import Bench, Row, params, question, slow_ranking
+from tests.support.gpu import pretended
 from tests.support.tiny import VOCABULARY, WORDS, tiny_static
 
 FULL = 128
@@ -39,7 +40,8 @@ class Harbour:
 
     def __init__(self, folder: Path) -> None:
         drawn = random.Random(5)
-        words = [word for word in WORDS.split() if word not in STOP_WORDS]  # the slow BM25 knows no stop words
+        # The slow BM25 knows no stop words.
+        words = [word for word in WORDS.split() if word not in stop_words("english")]
         self.texts = {f"d{n:03}": " ".join(drawn.choices(words, k=drawn.randint(4, 12))) for n in range(150)}
         self.texts["d999"] = "key lock door key"  # what the third query asks, word for word
         some = drawn.sample(sorted(self.texts)[:-1], 36)
@@ -269,3 +271,14 @@ def test_no_queries_with_a_model(tmp_path: Path) -> None:
     made = empty.evaluated()
     assert made.stat["tuned"] == "n=0"
     assert made.counts["rows"] == 0
+
+
+def test_a_gpu_is_not_seen_in_a_byte(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every form of both models, ranked where `numerics.device` allows it."""
+    forms: dict[str, Any] = {"eval__dims": [FULL, 64], "eval__precisions": ["float32", "int8", "binary"]}
+    harbour.evaluated(**forms)
+    here = [harbour.bench.needs[f"evaluate/{name}"].read_bytes() for name in ("runs", "scores")]
+    asked = pretended(monkeypatch)
+    harbour.evaluated(**forms, numerics__device="auto")
+    assert [harbour.bench.needs[f"evaluate/{name}"].read_bytes() for name in ("runs", "scores")] == here
+    assert {*asked} == {"cuda"}

@@ -164,7 +164,7 @@ def test_a_service_is_told_what_was_gated(tmp_path: Path) -> None:
     bench.make("hybrid")
     mixed = bench.json("retrieval.json", "hybrid")
     assert mixed == plain | {"fusion": {"method": "rrf", "k": 60},
-                             "bm25": {"tokenizer": "words", "k1": 1.2, "b": 0.75}}
+                             "bm25": {"tokenizer": "words", "language": "english", "stem": True, "k1": 1.2, "b": 0.75}}
     assert bench.json("manifest.json", "hybrid")["reindex"] == bench.json("manifest.json")["reindex"]
 
 

@@ -40,12 +40,40 @@ def test_what_a_test_row_knows_is_no_negative(base: Path) -> None:
     assert mine(world, base, loose).reasons("q1")["b"] == "positive"
 
 
+def test_what_a_row_in_no_part_knows_is_no_negative(base: Path) -> None:
+    """A row that the split left out, because its source may not go where its group went, is right all the same."""
+    world = World({"a": "red boat", "b": "blue boat", **OTHERS}, (ask("q1", "which boat", "a"),),
+                  left=(ask("l", "Which boat", "b"), ask("m", "what else", "a")))
+    assert mine(world, base, params(ALL)).reasons("q1")["b"] == "positive"
+
+
+def test_questions_that_are_alike_have_the_same_answers(base: Path) -> None:
+    """A mark more makes no other question, as it makes none in training."""
+    world = World({"a": "red boat", "b": "blue boat", **OTHERS},
+                  (ask("q1", "on which of the boats is the red lamp of the crew?", "a"),
+                   ask("q2", "on which of the boats is the red lamp of the crew", "b")))
+    found = mine(world, base, params(ALL))
+    assert found.reasons("q1")["b"] == found.reasons("q2")["a"] == "positive"
+
+
 def test_a_copy_of_an_answer(base: Path) -> None:
     """What the model could not tell from the answer is no negative, nor is one that only repeats the question."""
     documents = {"a": "red boat", "copy": "red boat", "echo": "Which\nboat", **OTHERS}
     world = World(documents, (ask("q", "which boat", "a"),))
     reasons = mine(world, base, params(ALL)).reasons("q")
     assert (reasons["a"], reasons["copy"], reasons["echo"]) == ("positive", "duplicate", "duplicate")
+
+
+@pytest.mark.parametrize(("question", "text"), [
+    ("which boat", "\n" * 90 + "Which" + " \t" * 90 + "boat" + "\u3000" * 90),
+    ("\uac01\uac02", "\u1100\u1161\u11a8\u1100\u1161\u11a9"),  # three letters there are one here
+    ("\ufdfa is what", "\ufdfa   is what"),  # one letter there is four words here
+])
+def test_a_question_again_however_it_is_spelled(base: Path, question: str, text: str) -> None:
+    """Blanks and Unicode's other forms make a document no longer than the question that it repeats."""
+    world = World({"a": "red boat", "echo": text, "more": text + " is red", **OTHERS}, (ask("q", question, "a"),))
+    reasons = mine(world, base, params(ALL)).reasons("q")
+    assert reasons["echo"] == "duplicate" and reasons["more"] != "duplicate"
 
 
 def test_a_title_tells_copies_apart_only_for_the_model(base: Path) -> None:

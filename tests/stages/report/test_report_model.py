@@ -130,13 +130,30 @@ def test_negatives_are_counted(tmp_path: Path) -> None:
     report, text = reported(bench(tmp_path / "fine"))
     assert report["negatives"] == LEDGER
     assert "500 negatives for 88 training queries, 3 of which found fewer" in text
+    assert "- dense found 350 negatives of 360\n- bm25 found 160 negatives of 180\n" in text
+    assert "- 2 queries have no negative: `q1`, `q7`\n" in text
+    assert "from -1 to 1:" in text
+    assert "answers   ·················▁█▃" in text and "negatives ··············█▇▁···" in text
     assert "4 near-duplicates of an answer, 71 within the relative margin" in text
     assert "too easy" not in text
     _, text = reported(bench(tmp_path / "easy", ledger={**LEDGER, "easy": 0.95, "too_easy": True}))
-    assert "- The negatives are too easy: the base already ranks the answers over them for 95.0 %" in text
+    assert "- The negatives are too easy: the model that mined already ranks the answers over them for 95.0 %" in text
     assert text.index("## With care") < text.index("too easy") < text.index("## Systems")
-    _, text = reported(bench(tmp_path / "none", ledger={**LEDGER, "negatives": 0, "refused": {}, "short": 0}))
+    many = {"queries": 31, "first": [f"q{n}" for n in range(10)]}
+    _, text = reported(bench(tmp_path / "many", ledger={**LEDGER, "without": many}))
+    assert "- 31 queries have no negative: `q0`, `q1`" in text and "`q9`, …\n" in text
+    none = {**LEDGER, "negatives": 0, "refused": {}, "short": 0, "miners": {}, "scores": None}
+    _, text = reported(bench(tmp_path / "none", ledger=none))
     assert "no negatives were mined" in text and "may be answers" not in text
+    assert "no negative:" not in text and "```" not in text
+
+
+def test_a_ledger_of_an_older_build(tmp_path: Path) -> None:
+    """What the first version did not count is left out of the page, which is made all the same."""
+    older = {name: value for name, value in LEDGER.items() if name not in ("without", "miners", "scores")}
+    report, text = reported(bench(tmp_path, ledger=older))
+    assert report["negatives"] == {**older, "without": {"queries": 0, "first": []}, "miners": {}, "scores": None}
+    assert "500 negatives for 88 training queries" in text and "found 350" not in text
 
 
 def test_the_hardest_are_those_of_what_ships(tmp_path: Path) -> None:

@@ -40,6 +40,13 @@ def test_a_row_for_each_positive(tmp_path: Path) -> None:
     assert share(found, 0, 1) and not share(found, 0, 2)
 
 
+def test_scores_of_a_cross_encoder_change_no_row(tmp_path: Path) -> None:
+    """A spec with a cross-encoder writes the score of each document: the same rows are trained on."""
+    plain = example("q", "which", ["a", "b"], ["c"])
+    scored = {**plain, **{side: [{**one, "score": 0.25} for one in plain[side]] for side in ("positives", "negatives")}}
+    assert opened(tmp_path, scored) == opened(tmp_path, plain)
+
+
 def test_rows_of_one_kind_are_kept_apart(tmp_path: Path) -> None:
     """The same question, answer or group keep two rows apart; nothing else does, so that one manual can be trained."""
     found = opened(
