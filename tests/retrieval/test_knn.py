@@ -292,6 +292,7 @@ def test_few_products_are_made_twice(order: str, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(knn, "_products", products)
     monkeypatch.setattr(knn, "_order", sorting)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # each thread has its own part of the queries
     documents = knn.unit(drawn(1, 3200, 16))
     if order == "rising":
         documents = documents[np.argsort(documents @ queries[0])]

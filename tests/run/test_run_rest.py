@@ -52,7 +52,8 @@ def test_every_stage_names_packages_that_are_there() -> None:
     for stage in STREET:
         listed = stage.packages
         for method in ("full", "static"):
-            values = {"model.method": method, "pairs.gold.path": "gold.jsonl", "export.onnx.opset": 17}
+            values = {"model.method": method, "pairs.gold.path": "gold.jsonl", "export.onnx.opset": 17,
+                      "eval.bm25.tokenizer": "auto", "eval.bm25.language": "auto", "eval.bm25.stem": True}
             environment(listed(values) if callable(listed) else listed, {})
 
 
