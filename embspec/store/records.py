@@ -10,6 +10,8 @@ from embspec.plan.canonical import short_hash
 from embspec.plan.values import Record
 from embspec.store.files import replace
 
+_TRIES = 3
+
 
 def _folder(store: str, key: str) -> str:
     return os.path.join(store, "act", key[:2], key)
@@ -29,22 +31,27 @@ def save(store: str, key: str, record: Record) -> None:
 def load(store: str, key: str, looking: bool = False) -> Sequence[Record]:
     """The results of a key, by name, so that two machines with the same store choose alike."""
     folder = _folder(store, key)
-    names = _names(folder)
-    if not names:
-        from embspec.store.aside import recall_all  # what is there costs no look into the trash
-
-        recall_all(store, folder)
+    found: list[Record | None] = []
+    for _ in range(_TRIES):
         names = _names(folder)
-    records = []
-    for name in names:
-        path = os.path.join(folder, name)
-        try:
-            records.append(read(path))
-        except FileNotFoundError:
-            continue  # a gc moved it away just now: nothing that a lock names rests on it
-        except (ValueError, TypeError):
-            raise _unreadable(store, path, looking) from None
-    return records
+        if not names:
+            from embspec.store.aside import recall_all  # what is there costs no look into the trash
+
+            recall_all(store, folder)
+            names = _names(folder)
+        found = [_read(store, os.path.join(folder, name), looking) for name in names]
+        if None not in found:
+            break  # else a gc moved one away just now, which a lock may have named since: it is looked for again
+    return [record for record in found if record is not None]
+
+
+def _read(store: str, path: str, looking: bool) -> Record | None:
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        raise _unreadable(store, path, looking) from None
 
 
 def read(path: str) -> Record:
