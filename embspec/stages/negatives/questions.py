@@ -55,9 +55,12 @@ def known(questions: Iterable[Question], held_out: Sequence[Path], sources: Sequ
     for question in questions:
         train.setdefault(question.plain, set()).update(question.positives)
     said = {plain: set(ids) for plain, ids in train.items()}
-    for row in (row for path in (*held_out, *sources) for row in rows(path)):
-        said.setdefault(normalise(row["query"]), set()).update(_right(row))
-    tested = {id for path in held_out for row in rows(path) for id in _right(row)}
+    tested: set[str] = set()
+    for path in (*held_out, *sources):
+        for row in rows(path):
+            right = _right(row)
+            said.setdefault(normalise(row["query"]), set()).update(right)
+            tested.update(right if path in held_out else ())
     every = {plain: ids for plain, ids in _shared(said, near).items() if plain in train}
     return Known(_frozen(train), _frozen(every), frozenset(tested))
 
