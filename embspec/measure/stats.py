@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ RESAMPLES = 10_000
 DIGITS = 9  # of every result; finer differences are rounding, and bounds are compared at this width
 ENOUGH_QUERIES, ENOUGH_CLUSTERS = 200, 100
 _CELLS = 1 << 20  # how many draws are held at once
+_KEPT = 1 << 23  # counts of draws that are remembered, 4 bytes each
 
 
 class Interval(NamedTuple):
@@ -189,15 +191,22 @@ def _cluster_sums(columns: Sequence[ArrayLike], clusters: ArrayLike) -> tuple[Fl
 
 def _resampled(table: Floats, resamples: int, seed: int) -> Floats:
     """Column totals of `resamples` draws of as many rows as there are, with replacement."""
-    n = len(table)
-    totals = []
+    draws = _draws if len(table) * resamples <= _KEPT else _drawn
+    return np.concatenate([times.astype(np.float64) @ table for times in draws(len(table), resamples, seed)])
+
+
+@lru_cache(maxsize=1)
+def _draws(n: int, resamples: int, seed: int) -> list[NDArray[np.uint32]]:
+    """How often each row is in each draw, in blocks: the columns of one evaluation have all of it in common."""
+    return list(_drawn(n, resamples, seed))
+
+
+def _drawn(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint32]]:
     for raw, rows in _raw(-(-n // 2), resamples, seed, stream=0, cells=2):
         halves = np.stack([raw >> np.uint64(32), raw & np.uint64(0xFFFFFFFF)], axis=-1).reshape(rows, -1)[:, :n]
         drawn = (halves * np.uint64(n) >> np.uint64(32)).astype(np.int64)
         drawn += np.arange(rows, dtype=np.int64)[:, None] * n
-        times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        totals.append(times.astype(np.float64) @ table)
-    return np.concatenate(totals)
+        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.uint32)
 
 
 def _raw(

@@ -45,9 +45,11 @@ class Bags:
         self._lengths = [np.zeros(0, np.int64)]
 
     @classmethod
-    def of(cls, texts: Iterable[Sequence[str]], spell: Spell | None = None) -> Bags:
+    def of(
+        cls, texts: Iterable[Sequence[str]], spell: Spell | None = None, only: Collection[str] | None = None
+    ) -> Bags:
         """Of documents that are given as chunks; without a spelling a chunk is a token."""
-        bags = cls(spell)
+        bags = cls(spell, only)
         for heap in heaps(texts):
             bags.add(heap)
         return bags

@@ -52,5 +52,5 @@ def _stretched(hits: Hits) -> list[tuple[str, float]]:
 
 
 def _best(scores: Iterable[tuple[str, float]], depth: int) -> list[tuple[str, float]]:
-    rounded = [(document, round(score, DIGITS)) for document, score in scores]
-    return sorted(rounded, key=lambda hit: (-hit[1], hit[0]))[:depth]
+    ranked = sorted([(-round(score, DIGITS), document) for document, score in scores])[:depth]
+    return [(document, -score) for score, document in ranked]

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embspec.retrieval import propose
-from embspec.retrieval.encode import one_thread
-from embspec.retrieval.propose import CPU, Device, Numbers, Pairs, Vectors
+from embspec.retrieval.propose import HERE, Device, Numbers, Pairs, Place, Vectors
 
 DIGITS = 6  # of a score: what differs further behind is the order of adding, not likeness
 DOCUMENTS, QUERIES = 1 << 13, 512  # compared at once: what a core has of them in its cache is not fetched again
@@ -56,7 +55,7 @@ def chunks(documents: Vectors) -> Iterator[Vectors]:
 
 def top(
     queries: Vectors, documents: Vectors, ids: Sequence[str], k: int, skip: Sequence[Collection[str]] | None = None,
-    device: str = CPU,
+    place: Place = HERE,
 ) -> list[list[tuple[str, float]]]:
     """For each query the k documents with the largest product, by falling score, equal scores by id.
 
@@ -64,21 +63,21 @@ def top(
     for all that could be among the best, so that neither threads, nor the other queries, nor the device of the product
     can be seen in a score.
     """
-    return top_of(queries, chunks(documents), ids, k, skip, device)
+    return top_of(queries, chunks(documents), ids, k, skip, place)
 
 
 def top_of(
     queries: Vectors, chunks: Iterable[Vectors], ids: Sequence[str], k: int,
-    skip: Sequence[Collection[str]] | None = None, device: str = CPU,
+    skip: Sequence[Collection[str]] | None = None, place: Place = HERE,
 ) -> list[list[tuple[str, float]]]:
     """The same for documents that come in chunks, in the order of their ids."""
     wanted = max(k, 0) + max((len(skipped) for skipped in skip or ()), default=0)
-    place = np.empty(len(ids), np.int64)  # of each id among all, so that equal scores need no texts to be compared
-    place[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    order = np.empty(len(ids), np.int64)  # of each id among all, so that equal scores need no texts to be compared
+    order[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
     seen = 0
-    with _Search(queries, wanted, propose.device(device)) as search:
+    with _Search(queries, wanted, propose.device(place.device), place.threads) as search:
         for vectors in chunks:
-            search.see(vectors, place[seen : seen + len(vectors)], seen)
+            search.see(vectors, order[seen : seen + len(vectors)], seen)
             seen += len(vectors)
     if seen != len(ids):
         raise ValueError(f"{seen} vectors for {len(ids)} ids")
@@ -100,10 +99,7 @@ class _Chunk(NamedTuple):
 class _Search:
     """All queries, in blocks that threads share."""
 
-    def __init__(self, queries: Vectors, k: int, device: Device) -> None:
-        import torch
-
-        threads = torch.get_num_threads()
+    def __init__(self, queries: Vectors, k: int, device: Device, threads: int) -> None:
         rows = max(min(QUERIES, -(-len(queries) // threads)), 1)
         self._blocks = [_Best(queries[part], k, device) for part in _parts(len(queries), rows)]
         self._looks, self._device = k > 0 and bool(self._blocks), device
@@ -123,17 +119,16 @@ class _Search:
             self._all(_Chunk(own, self._device.put(own), _longest(own), place[part], first + part.start))
 
         for part in _parts(len(vectors), DOCUMENTS) if self._looks else ():
-            with propose.exact():
-                propose.in_halves(look, part)
+            with self._device.exact():
+                propose.in_halves(look, part, self._device.full())
 
     def _all(self, chunk: _Chunk) -> None:
         if self._pool is None:
             for block in self._blocks:
                 block.see(chunk)
             return
-        with one_thread():
-            for _ in self._pool.map(lambda block: block.see(chunk), self._blocks):
-                pass
+        for _ in self._pool.map(lambda block: block.see(chunk), self._blocks):
+            pass
 
     def hits(self) -> Iterator[tuple[list[int], list[float]]]:
         """The numbers and the scores of the best documents, for each query."""
@@ -169,7 +164,7 @@ class _Best:
             if not self._full or sum(len(rows.query) for rows in self._table) > 2 * self._k * len(self._queries):
                 self._sort()
 
-        propose.in_halves(look, slice(0, len(chunk.vectors)))
+        propose.in_halves(look, slice(0, len(chunk.vectors)), self._device.full())
 
     def _proposed(self, documents: Any, count: int, reach: NDArray[np.float64]) -> Pairs:
         """All pairs that could be among the best."""

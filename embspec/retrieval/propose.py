@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,17 @@ Numbers = NDArray[np.int64]
 
 CPU, CUDA = DEVICES = ("cpu", "cuda")
 FEWEST = 64  # documents at once: a GPU without room for their products is of no use
+_ROWS = 64  # of products in which the highest are looked for at once
+
+
+class Place(NamedTuple):
+    """Where a search is done, which cannot be seen in what it finds."""
+
+    device: str = CPU
+    threads: int = 1
+
+
+HERE = Place()
 
 
 class Pairs(NamedTuple):
@@ -28,6 +39,12 @@ class Pairs(NamedTuple):
 
 class Device(Protocol):
     """Where products are made: every method may be called from several threads."""
+
+    def exact(self) -> AbstractContextManager[None]:
+        """Inside, a product of float32 is one."""
+
+    def full(self) -> tuple[type[Exception], ...]:
+        """What is raised where the device has no room."""
 
     def put(self, vectors: Vectors) -> Any:
         """Rows as the device has them."""
@@ -47,46 +64,55 @@ class Device(Protocol):
 
 def device(name: str) -> Device:
     """A device by its name; whoever asks decides, and nothing else is taken in its place."""
-    import torch
-
     if name not in DEVICES:
         raise ValueError(f"no device is called {name}")
-    if name == CUDA and not torch.cuda.is_available():
+    if name == CPU:
+        return Processor()
+    import torch
+
+    if not torch.cuda.is_available():
         raise ValueError("torch sees no GPU here")
-    return Processor() if name == CPU else Gpu(name)
+    return Gpu(name)
 
 
 class Processor:
-    """Numpy looks for the few that count three times as fast as torch does, in memory that is used again."""
+    """Numpy's products, in memory that is used again: as fast as torch's, which takes seconds to import."""
 
     def __init__(self) -> None:
-        self._spare: SimpleQueue[tuple[Any, NDArray[np.bool_]]] = SimpleQueue()
+        self._spare: SimpleQueue[tuple[Vectors, NDArray[np.bool_]]] = SimpleQueue()
+
+    def exact(self) -> AbstractContextManager[None]:
+        """They are never less."""
+        return nullcontext()
+
+    def full(self) -> tuple[type[Exception], ...]:
+        """There is no room but the process's own."""
+        return ()
 
     def put(self, vectors: Vectors) -> Any:
         """The same memory."""
-        import torch
-
-        return torch.from_numpy(vectors)
+        return vectors
 
     def products(self, queries: Any, documents: Any) -> Any:
         """In memory of an earlier product where that is large enough."""
-        import torch
-
         shape, size = (len(queries), len(documents)), len(queries) * len(documents)
         room = self._room(size)
-        torch.mm(queries, documents.T, out=room[0][:size].view(shape))
+        np.matmul(queries, documents.T, out=room[0][:size].reshape(shape))
         return room, shape
 
     def highest(self, products: Any, k: int) -> Vectors:
-        """As torch finds it."""
+        """Some queries at a time: the products are looked at in an order of their own."""
         (room, _), shape = products
-        return _highest(room[: shape[0] * shape[1]].view(shape), k)
+        rows, least = room[: shape[0] * shape[1]].reshape(shape), shape[1] - k
+        found = [np.partition(rows[start : start + _ROWS], least, axis=1)[:, least]
+                 for start in range(0, shape[0], _ROWS)]
+        return np.concatenate(found)
 
     def over(self, products: Any, least: Vectors, most: int | None) -> Pairs | None:
         """In the order of queries and documents."""
         (room, marks), shape = products
         size = shape[0] * shape[1]
-        flat = room[:size].numpy()
+        flat = room[:size]
         np.greater_equal(flat.reshape(shape), least[:, None], out=marks[:size].reshape(shape))
         if most is not None and np.count_nonzero(marks[:size]) > most:
             return None
@@ -98,14 +124,12 @@ class Processor:
         """The next product takes the memory."""
         self._spare.put(products[0])
 
-    def _room(self, size: int) -> tuple[Any, NDArray[np.bool_]]:
-        import torch
-
+    def _room(self, size: int) -> tuple[Vectors, NDArray[np.bool_]]:
         with suppress(Empty):
             room = self._spare.get_nowait()
             if len(room[1]) >= size:
                 return room
-        return torch.empty(size), np.empty(size, np.bool_)
+        return np.empty(size, np.float32), np.empty(size, np.bool_)
 
 
 class Gpu:
@@ -113,6 +137,16 @@ class Gpu:
 
     def __init__(self, name: str) -> None:
         self._name = name
+
+    def exact(self) -> AbstractContextManager[None]:
+        """Whatever this process was told."""
+        return exact()
+
+    def full(self) -> tuple[type[Exception], ...]:
+        """Torch's own."""
+        import torch
+
+        return (torch.cuda.OutOfMemoryError,)
 
     def put(self, vectors: Vectors) -> Any:
         """A copy on the device."""
@@ -126,7 +160,10 @@ class Gpu:
 
     def highest(self, products: Any, k: int) -> Vectors:
         """A few numbers come back."""
-        return _highest(products, k)
+        import torch
+
+        found: Vectors = torch.topk(products, k, dim=1, sorted=False).values.amin(dim=1).cpu().numpy()
+        return found
 
     def over(self, products: Any, least: Vectors, most: int | None) -> Pairs | None:
         """The pairs come back."""
@@ -141,13 +178,6 @@ class Gpu:
 
     def free(self, products: Any) -> None:
         """Torch keeps the memory for the next."""
-
-
-def _highest(products: Any, k: int) -> Vectors:
-    import torch
-
-    found: Vectors = torch.topk(products, k, dim=1, sorted=False).values.amin(dim=1).cpu().numpy()
-    return found
 
 
 @contextmanager
@@ -175,21 +205,19 @@ def exact() -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
 
 
-def in_halves(work: Callable[[slice], None], part: slice) -> None:
+def in_halves(work: Callable[[slice], None], part: slice, full: tuple[type[Exception], ...]) -> None:
     """Do some work on these documents; where a device's memory is full, on half of them and then on the others.
 
     The work may not have changed anything when it fails so.
     """
-    import torch
-
     try:
         work(part)
-    except torch.cuda.OutOfMemoryError as error:
+    except full as error:
         if part.stop - part.start <= FEWEST:
             raise fail("stage.gpu-full", f"the GPU has no room for the products of {part.stop - part.start} documents",
                        fix="wait until no other program fills it, or write `numerics: {device: cpu}`") from error
         half = (part.start + part.stop) // 2
     else:
         return
-    in_halves(work, slice(part.start, half))  # not while the error holds what it was about
-    in_halves(work, slice(half, part.stop))
+    in_halves(work, slice(part.start, half), full)  # not while the error holds what it was about
+    in_halves(work, slice(half, part.stop), full)

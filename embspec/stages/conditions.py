@@ -46,9 +46,8 @@ def encoding(values: Params) -> tuple[str, ...]:
 
 
 def ranking(values: Params) -> tuple[str, ...]:
-    """Exact search is torch's; words alone need arrays only."""
-    arrays = (*TORCH, *encoding(values)) if has_model(values) else ("numpy",)
-    return tuple(dict.fromkeys((*arrays, *stemming(values))))
+    """What encodes the texts; on a processor they are compared by arrays."""
+    return (*(encoding(values) if has_model(values) else ("numpy",)), *stemming(values))
 
 
 def stemming(values: Params) -> tuple[str, ...]:

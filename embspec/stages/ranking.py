@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embspec.retrieval import knn, quantize
-from embspec.retrieval.propose import CPU
+from embspec.retrieval.propose import HERE, Place
 from embspec.stages.encoder import Encoder
 from embspec.stages.snapshot import documents, passage
 
@@ -31,7 +31,7 @@ class Dense(NamedTuple):
     ids: Sequence[str]
     vectors: Vectors
     similarity: str
-    device: str = CPU
+    place: Place = HERE
 
     def rank(
         self, queries: Vectors, depth: int, skip: Sequence[Collection[str]], form: Served
@@ -43,14 +43,14 @@ class Dense(NamedTuple):
         """
         asked = knn.cut(queries, form.dim, self.similarity)
         chunks = (quantize.served(kept, form.precision, form.ranges) for kept in self.cut(form.dim))
-        return knn.top_of(asked, chunks, self.ids, depth, skip, self.device)
+        return knn.top_of(asked, chunks, self.ids, depth, skip, self.place)
 
     def cut(self, dim: int) -> Iterator[Vectors]:
         """Its vectors at this dimension, as many at a time as are compared at once."""
         return (knn.cut(some, dim, self.similarity) for some in knn.chunks(self.vectors))
 
 
-def dense(path: Path, encoder: Encoder, device: str = CPU) -> Dense:
+def dense(path: Path, encoder: Encoder, place: Place = HERE) -> Dense:
     """The documents of `documents.jsonl` through a model; the texts stream."""
     ids: list[str] = []
 
@@ -60,7 +60,7 @@ def dense(path: Path, encoder: Encoder, device: str = CPU) -> Dense:
             yield passage(document)
 
     vectors = encoder.documents(texts())
-    return Dense(ids, vectors, encoder.similarity, device)
+    return Dense(ids, vectors, encoder.similarity, place)
 
 
 def served(ranges: Path, dim: int, precision: str) -> Served:

@@ -299,9 +299,13 @@ def identifier(value: Any, where: Where, problems: Problems, word: str = "id") -
     return name
 
 
+# The order of keys as given, no spaces, letters as they are.
+canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def line(values: Mapping[str, Any]) -> bytes:
-    """One line of canonical JSON: the order of keys as given, no spaces, letters as they are."""
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """One line of canonical JSON."""
+    return canonical(values).encode() + b"\n"
 
 
 def encoded(values: Mapping[str, Any], where: Where, problems: Problems) -> bytes | None:

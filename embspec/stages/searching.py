@@ -1,21 +1,30 @@
 """Where documents are searched, which no byte shows."""
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from embspec.plan.protocol import Params
 from embspec.retrieval import propose
-from embspec.retrieval.propose import CPU, CUDA
+from embspec.retrieval.propose import CPU, CUDA, Place
 
-DEVICE = "numerics.device"
+DEVICE, THREADS = "numerics.device", "pin.numerics.threads"
+_VISIBLE = "CUDA_VISIBLE_DEVICES"  # of this process; empty where a build found none
 _SIDE = 64  # of the product that is tried
 
 
-def searching(params: Params) -> str:
+def searching(params: Params) -> Place:
     """Where documents are compared: on the GPU that this process may use, but for `cpu`; the bytes are the same."""
+    return Place(_device(params), int(params.get(THREADS) or 1))
+
+
+def _device(params: Params) -> str:
+    if params.get(DEVICE, CPU) == CPU or os.environ.get(_VISIBLE) == "":
+        return CPU  # and torch, which takes seconds to import, is not asked
     import torch
 
-    return CUDA if params.get(DEVICE, CPU) != CPU and torch.cuda.is_available() and _works() else CPU
+    return CUDA if torch.cuda.is_available() and _works() else CPU
 
 
 def _works() -> bool:

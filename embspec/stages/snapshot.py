@@ -73,9 +73,14 @@ def documents(path: Path) -> Iterator[Document]:
 
 
 def lexical(path: Path, said: Mapping[str, Any], params: Params, questions: Iterable[str]) -> Lexical:
-    """BM25 over title and text by the tokenizer that was chosen, made for these questions; the texts stream."""
-    tokenize, echoes, ids = tokenizer(said), Echoes(questions), list[str]()
-    bags = Bags.of(chunks(path, ids, echoes), tokenize.spell)
+    """BM25 over title and text by the tokenizer that was chosen, made for these questions; the texts stream.
+
+    Where there are some, no other words will be looked for, and none are kept.
+    """
+    asked = list(questions)
+    tokenize, echoes, ids = tokenizer(said), Echoes(asked), list[str]()
+    only = {token for question in asked for token in tokenize(question)} if asked else None
+    bags = Bags.of(chunks(path, ids, echoes), tokenize.spell, only)
     return Lexical(BM25(ids, bags, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
 
 
@@ -114,8 +119,12 @@ def chosen_tokenizer(needs: Mapping[str, Any]) -> dict[str, Any]:
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of an artefact with one JSON object in each line."""
     with open(path, "rb") as lines:
-        for line in lines:
-            yield json.loads(line)
+        yield from map(loaded, lines)
+
+
+def loaded(line: bytes) -> Any:
+    """What a line says; json would look for its encoding first."""
+    return json.loads(str(line, "utf-8", "surrogatepass"))
 
 
 def count(path: Path) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from fractions import Fraction
 from itertools import combinations
+from math import comb
 
 import pytest
 from hypothesis import given, settings
@@ -160,13 +162,35 @@ def test_a_pair_at_the_threshold_is_missed_once_in_fifty_million(threshold: floa
     assert (1 - threshold**rows) ** bands < 2e-8
 
 
-def test_a_word_forgotten_is_hashed_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory for words is bounded, and nothing hangs on it."""
+@pytest.mark.parametrize("letters", [1, 3, 17, 64])
+def test_texts_are_read_some_at_a_time_and_nothing_hangs_on_it(letters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a block ends, and also a word that is longer than one: the same groups."""
     drawn = random.Random(3)
-    texts = [" ".join(drawn.choices("abcdefghij", k=14)) for _ in range(30)]
-    texts += [f"{text} k" for text in texts[:10]]
+    words = ["a", "b", "été", "e\u0301", "c" * 40, "数値", "_x", "9"]
+    texts = [" ".join(drawn.choices(words, k=14)) for _ in range(60)]
+    texts += [f"{text} k" for text in texts[:20]] + ["", "...", "数値" * 20, "数値" * 20 + "表"]
     before = near_groups(texts, 0.5)
-    assert before.links
-    monkeypatch.setattr(duplicates, "_WORDS_KEPT", 3)
-    monkeypatch.setattr(duplicates, "_WORDS", duplicates._Hashed())
-    assert near_groups(texts, 0.5) == before
+    assert before.links and near_duplicates(texts, 0.5) == slow(texts, 0.5)
+    monkeypatch.setattr(duplicates, "_LETTERS", letters)
+    duplicates._powers.cache_clear()
+    try:
+        assert near_groups(texts, 0.5) == before
+    finally:
+        duplicates._powers.cache_clear()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.sampled_from("aB_9é ß.\u0301数値あ-\n\udc80"), max_size=60), max_size=8))
+def test_words_are_those_of_the_regular_expression(texts: list[str]) -> None:
+    """Letters of any script, accents, halves of pairs: against sets of strings."""
+    texts = [f"{text} one two three four five six seven eight" for text in texts] + texts
+    assert near_duplicates(texts, 0.9) == slow(texts, 0.9)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8, 0.85, 0.9, 0.95, 1.0])
+def test_a_pair_at_the_threshold_is_looked_at(threshold: float) -> None:
+    """But for one in a thousand million, by the exact sum."""
+    rows, bands = next((rows, bands) for least, rows, bands in BANDS if threshold >= least)
+    least, width, share = duplicates._least(rows * bands, threshold), rows * bands, Fraction(threshold)
+    terms = [comb(width, k) * share**k * (1 - share) ** (width - k) for k in range(least + 1)]
+    assert sum(terms[:-1]) < Fraction(1, 10**9) <= sum(terms)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from embspec.errors import EmbspecError
 from embspec.retrieval import knn, propose
-from tests.support.threads import threads
+from embspec.retrieval.propose import Place
 
 Vectors = NDArray[np.float32]
 
@@ -104,10 +104,8 @@ def test_neither_threads_nor_other_queries_are_seen_in_a_score() -> None:
     """One query alone, among others, with one thread and with four: the same ids and numbers."""
     documents, queries = knn.unit(drawn(7, 3000, 64)), knn.unit(drawn(8, 40, 64))
     ids = [f"{n:04d}" for n in range(3000)]
-    with threads(1):
-        alone = [knn.top(queries[n : n + 1], documents, ids, 20)[0] for n in range(40)]
-    with threads(4):
-        assert knn.top(queries, documents, ids, 20) == alone
+    alone = [knn.top(queries[n : n + 1], documents, ids, 20)[0] for n in range(40)]
+    assert knn.top(queries, documents, ids, 20, place=Place(threads=4)) == alone
 
 
 def test_a_mapped_array_that_cannot_be_written_is_read() -> None:
@@ -187,7 +185,7 @@ def test_what_proposes_cannot_be_seen(near: float, chunk: int, monkeypatch: pyte
     assert right == oracle(queries, documents, ids, 30)
     rough = Rough(chunk)
     on(rough, monkeypatch)
-    assert knn.top(queries, documents, ids, 30, device="cuda") == right and rough.looks >= 400 // chunk
+    assert knn.top(queries, documents, ids, 30, place=Place("cuda")) == right and rough.looks >= 400 // chunk
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -201,7 +199,7 @@ def test_a_gpu_gives_the_same_bytes(columns: int) -> None:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
-        found = knn.top(queries, documents, ids, 50, device="cuda")
+        found = knn.top(queries, documents, ids, 50, place=Place("cuda"))
     finally:
         torch.set_float32_matmul_precision(before)
     assert found == knn.top(queries, documents, ids, 50)
@@ -212,7 +210,7 @@ class Small(Rough):
 
     def __init__(self, held: int, multiplied: int) -> None:
         super().__init__(1)
-        self._held, self._multiplied, self.full = held, multiplied, 0
+        self._held, self._multiplied, self.short = held, multiplied, 0
 
     def put(self, vectors: Vectors) -> Any:
         """Queries are few."""
@@ -226,7 +224,7 @@ class Small(Rough):
 
     def _look(self, count: int, room: int) -> None:
         if count > room:
-            self.full += 1
+            self.short += 1
             raise torch.cuda.OutOfMemoryError("no room")
 
 
@@ -238,15 +236,15 @@ def test_a_device_whose_memory_is_full_gets_less_at_once(held: int, multiplied: 
     documents, queries, ids = drawn(3, 1000, 8), drawn(4, 3, 8), [f"{n:04d}" for n in range(1000)]
     small = Small(held, multiplied)
     on(small, monkeypatch)
-    assert knn.top(queries, documents, ids, 20, device="cuda") == oracle(queries, documents, ids, 20)
-    assert small.full
+    assert knn.top(queries, documents, ids, 20, place=Place("cuda")) == oracle(queries, documents, ids, 20)
+    assert small.short
 
 
 def test_a_device_without_any_room_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than one document at a time; and how to do without it."""
     on(Small(1000, 3), monkeypatch)
     with pytest.raises(EmbspecError, match=f"no room for the products of {propose.FEWEST} documents") as told:
-        knn.top(drawn(4, 3, 8), drawn(3, 512, 8), [f"{n:04d}" for n in range(512)], 20, device="cuda")
+        knn.top(drawn(4, 3, 8), drawn(3, 512, 8), [f"{n:04d}" for n in range(512)], 20, place=Place("cuda"))
     (problem,) = told.value.problems
     assert problem.code == "stage.gpu-full" and "`numerics: {device: cpu}`" in problem.fix
 
@@ -259,7 +257,7 @@ def test_a_device_that_is_less_exact_than_float32_is_told_of(monkeypatch: pytest
 
     on(Wrong("cpu"), monkeypatch)
     with pytest.raises(ArithmeticError, match="further from the truth"):
-        knn.top(drawn(4, 3, 64), drawn(3, 500, 64), [f"{n:04d}" for n in range(500)], 20, device="cuda")
+        knn.top(drawn(4, 3, 64), drawn(3, 500, 64), [f"{n:04d}" for n in range(500)], 20, place=Place("cuda"))
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -292,7 +290,6 @@ def test_few_products_are_made_twice(order: str, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(knn, "_products", products)
     monkeypatch.setattr(knn, "_order", sorting)
-    monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # each thread has its own part of the queries
     documents = knn.unit(drawn(1, 3200, 16))
     if order == "rising":
         documents = documents[np.argsort(documents @ queries[0])]
@@ -343,4 +340,4 @@ def test_a_device_is_what_was_asked_for(name: str, says: str, monkeypatch: pytes
     """Nothing else is taken in its place."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=says):
-        knn.top(drawn(1, 1, 2), drawn(2, 3, 2), list("abc"), 1, device=name)
+        knn.top(drawn(1, 1, 2), drawn(2, 3, 2), list("abc"), 1, place=Place(name))

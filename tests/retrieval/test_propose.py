@@ -51,15 +51,15 @@ def test_memory_is_used_again() -> None:
     rows = here.put(np.ones((4, 3), np.float32))
     first = here.products(rows, rows)
     second = here.products(rows, rows)
-    assert first[0][0].data_ptr() != second[0][0].data_ptr()
+    assert not np.shares_memory(first[0][0], second[0][0])
     here.free(first)
-    assert here.products(rows[:2], rows)[0][0].data_ptr() == first[0][0].data_ptr()
+    assert here.products(rows[:2], rows)[0][0] is first[0][0]
     assert here.over(second, np.zeros(4, np.float32), None) is not None
 
 
 @pytest.mark.parametrize("said", ["highest", "high", "medium"])
 def test_products_are_of_float32_inside_and_as_they_were_after(said: str) -> None:
-    """Whatever a process was told: no TF32 on a GPU and no bfloat16 here, also where something fails."""
+    """Whatever a process was told: no TF32 and no bfloat16 on a GPU, also where something fails."""
     def now() -> list[str]:
         backends: Any = torch.backends
         return [backends.cuda.matmul.fp32_precision, backends.mkldnn.matmul.fp32_precision]
@@ -68,7 +68,7 @@ def test_products_are_of_float32_inside_and_as_they_were_after(said: str) -> Non
     torch.set_float32_matmul_precision(said)
     try:
         kept = now()
-        with pytest.raises(ArithmeticError), propose.exact():
+        with pytest.raises(ArithmeticError), Gpu("cpu").exact():
             assert now() == ["ieee", "ieee"]
             raise ArithmeticError
         assert now() == kept and torch.get_float32_matmul_precision() == said
@@ -84,9 +84,11 @@ def test_work_that_fails_for_other_reasons_is_not_done_again() -> None:
         seen.append(part)
         raise ValueError("no")
 
-    with pytest.raises(ValueError, match="no"):
-        propose.in_halves(work, slice(0, 1000))
-    assert seen == [slice(0, 1000)]
+    for device in (Processor(), Gpu("cpu")):
+        seen.clear()
+        with pytest.raises(ValueError, match="no"):
+            propose.in_halves(work, slice(0, 1000), device.full())
+        assert seen == [slice(0, 1000)]
 
 
 def test_pairs_are_arrays_of_the_kinds_that_tables_have() -> None:

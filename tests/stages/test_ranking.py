@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from embspec.retrieval import knn, quantize
-from embspec.retrieval.propose import CPU, CUDA, Gpu
+from embspec.retrieval.propose import CPU, CUDA, Gpu, Place
 from embspec.stages.encoder import opened
 from embspec.stages.ranking import Dense, Served, dense, served
 from embspec.stages.searching import searching
@@ -81,7 +82,20 @@ def test_documents_are_compared_on_the_gpu_that_is_there(
     """But for `cpu`; without one it is the processor, since the bytes are the same."""
     pretended(monkeypatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: here)
-    assert searching({} if field is None else {"numerics.device": field}) == right
+    assert searching({} if field is None else {"numerics.device": field}).device == right
+
+
+def test_a_search_has_the_threads_of_the_lock() -> None:
+    """And one where no lock is."""
+    assert searching({"pin.numerics.threads": 3}).threads == 3 and searching({}).threads == 1
+
+
+def test_a_process_that_was_given_no_gpu_does_not_ask_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import would take longer than most searches."""
+    pretended(monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert searching({"numerics.device": "auto"}).device == CPU
 
 
 @pytest.mark.parametrize("field", ["auto", "cuda"])
@@ -96,9 +110,9 @@ def test_a_gpu_that_makes_no_product_is_none(
         raise error
 
     asked = pretended(monkeypatch)
-    assert searching({"numerics.device": field}) == CUDA
+    assert searching({"numerics.device": field}).device == CUDA
     monkeypatch.setattr(Gpu, step, fails)
-    assert searching({"numerics.device": field}) == CPU
+    assert searching({"numerics.device": field}).device == CPU
     assert asked == [CUDA, CUDA]
 
 
@@ -111,4 +125,4 @@ def test_every_form_is_ranked_on_the_device_that_was_asked_for(
     form = Served(dim, precision, ends)
     here = Dense(IDS, VECTORS, "cosine").rank(ASKED, 10, [()] * 5, form)
     asked = pretended(monkeypatch)
-    assert Dense(IDS, VECTORS, "cosine", CUDA).rank(ASKED, 10, [()] * 5, form) == here and asked == [CUDA]
+    assert Dense(IDS, VECTORS, "cosine", Place(CUDA)).rank(ASKED, 10, [()] * 5, form) == here and asked == [CUDA]

@@ -15,6 +15,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(name)
         return propose.Gpu("cpu") if name == "cuda" else propose.Processor()
 
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(propose, "device", device)
     return asked

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from embspec.plan.protocol import Desk, Params, Progress
 from embspec.retrieval import quantize
+from embspec.retrieval.propose import Place
 from embspec.stages.dims import measured
 from embspec.stages.encoder import Encoder, opened
 from embspec.stages.evaluate.systems import BASE, MODEL, Form
@@ -38,8 +39,8 @@ class Ranks(NamedTuple):
 class Models:
     """Both models over one snapshot; the vectors of each are there while it ranks, and let go."""
 
-    def __init__(self, needs: Mapping[str, Any], desk: Desk, asked: Asked, depth: int, device: str) -> None:
-        self._needs, self._desk, self._asked, self._depth, self._device = needs, desk, asked, depth, device
+    def __init__(self, needs: Mapping[str, Any], desk: Desk, asked: Asked, depth: int, place: Place) -> None:
+        self._needs, self._desk, self._asked, self._depth, self._place = needs, desk, asked, depth, place
         self._encoders: dict[str, Encoder] = {}
         self._ranks: dict[tuple[str, Form], Ranks] = {}
         self._ids = [document.id for document in documents(needs[DOCUMENTS])]
@@ -58,7 +59,7 @@ class Models:
         """Rank all queries by a model at each form; its texts are encoded once."""
         encoder = self._encoder(role)
         queries = encoder.queries(self._asked.texts)
-        found = dense(self._needs[DOCUMENTS], encoder, self._device)
+        found = dense(self._needs[DOCUMENTS], encoder, self._place)
         wanted = list(dict.fromkeys(forms))
         for number, form in enumerate(wanted):
             self._desk.tell(Progress(f"ranking by {role}: dim {form[0]} {form[1]}", number, len(wanted)))

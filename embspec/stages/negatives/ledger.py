@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from embspec.stages.negatives.guard import MARGINS, Rules
@@ -91,24 +92,26 @@ def take(
     entries: list[Entry] = []
     looks: list[Look] = []
     for miner, candidates in found:
-        ranks: list[tuple[int | None, int]] = [
-            (None if miner.kind == "random" else miner.low + n, at) for n, at in enumerate(candidates)
-        ]
         way = _drawn if miner.sampling == "random" else _first
-        some, look = way(miner, ranks, judge, order, taken, last)
+        some, look = way(miner, candidates, judge, order, taken, last)
         entries += some
         looks.append(look)
     return entries, looks
 
 
+def _ranked(miner: Miner, candidates: Sequence[int]) -> Iterator[tuple[int | None, int]]:
+    """With their ranks, where they have some."""
+    ranks = repeat(None) if miner.kind == "random" else count(miner.low)
+    return zip(ranks, candidates, strict=False)
+
+
 def _first(
-    miner: Miner, ranks: Sequence[tuple[int | None, int]], judge: Judge, order: Order, taken: dict[int, int],
-    last: Last,
+    miner: Miner, candidates: Sequence[int], judge: Judge, order: Order, taken: dict[int, int], last: Last
 ) -> tuple[list[Entry], Look]:
     """From the top, until there are enough."""
     entries: list[Entry] = []
     looked = found = 0
-    for rank, at in ranks:
+    for rank, at in _ranked(miner, candidates):
         if found == miner.number:
             break
         looked += 1
@@ -124,15 +127,15 @@ def _first(
                 taken[text] = at
                 found += 1
         entries.append(entry)
-    return entries, _look(miner, looked, len(ranks), found)
+    return entries, _look(miner, looked, len(candidates), found)
 
 
 def _drawn(
-    miner: Miner, ranks: Sequence[tuple[int | None, int]], judge: Judge, order: Order, taken: dict[int, int],
-    last: Last,
+    miner: Miner, candidates: Sequence[int], judge: Judge, order: Order, taken: dict[int, int], last: Last
 ) -> tuple[list[Entry], Look]:
     """All ranks are judged, and chance chooses among those that pass."""
-    judged = [Entry(at, miner.name, rank, *judge(at)) for rank, at in ranks if taken.get(order.text(at)) != at]
+    judged = [Entry(at, miner.name, rank, *judge(at)) for rank, at in _ranked(miner, candidates)
+              if taken.get(order.text(at)) != at]
     passed = [n for n, entry in enumerate(judged) if entry.guard is None and order.text(entry.at) not in taken]
     chosen: dict[int, int] = {}
     for n in sorted(passed, key=lambda n: order.chance(judged[n].at)):
@@ -154,7 +157,7 @@ def _drawn(
             entries.append(entry._replace(guard=COPY))
         else:
             undrawn.append(entry.at)
-    return entries, _look(miner, len(ranks), len(ranks), len(chosen))._replace(undrawn=undrawn)
+    return entries, _look(miner, len(candidates), len(candidates), len(chosen))._replace(undrawn=undrawn)
 
 
 def _asked(entry: Entry, last: Last) -> Entry:

@@ -1,7 +1,6 @@
 """The snapshot with its texts on disk: memory holds ids, places and digests."""
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import IO, Any, overload
@@ -9,9 +8,10 @@ from typing import IO, Any, overload
 import xxhash
 
 from embspec.retrieval.duplicates import near_groups
-from embspec.stages.snapshot import Document, normalise, passage
+from embspec.stages.reading import canonical
+from embspec.stages.snapshot import Document, loaded, normalise, passage
 
-KEPT = 1 << 22  # characters of passages in memory
+KEPT = 1 << 23  # characters of rows in memory
 
 
 class Library:
@@ -23,12 +23,12 @@ class Library:
         self.echoes: dict[str, list[int]] = {}  # a question -> documents that only repeat it
         self._places, self._digests = array("q"), array("Q")
         self._parents: dict[int, str] = {}
-        self._passages: dict[int, str] = {}  # some of those that were asked for: most are asked for often
+        self._shown: dict[int, str] = {}  # some of those that were asked for: most are asked for often
         self._size = 0
         most = max((question.count(" ") + 1 for question in questions), default=0)
         offset = 0
         for line in self._file:
-            row = _loaded(line)
+            row = loaded(line)
             at = len(self.ids)
             self.ids.append(row["id"])
             self._places.append(offset)
@@ -62,18 +62,22 @@ class Library:
 
     def passage(self, at: int) -> str:
         """What the model reads of a document."""
-        if at not in self._passages:
+        return passage(Document.of(self._row(at)))
+
+    def shown(self, at: int) -> str:
+        """Id and passage as examples have them: a JSON object without its last bracket."""
+        if at not in self._shown:
             if self._size > KEPT:
-                self._passages, self._size = {}, 0
-            self._passages[at] = passage(Document.of(self._row(at)))
-            self._size += len(self._passages[at])
-        return self._passages[at]
+                self._shown, self._size = {}, 0
+            self._shown[at] = canonical({"id": self.ids[at], "text": self.passage(at)})[:-1]
+            self._size += len(self._shown[at])
+        return self._shown[at]
 
     def passages(self) -> Iterator[str]:
         """What the model reads of every document, one at a time."""
         self._file.seek(0)
         for line in self._file:
-            yield passage(Document.of(_loaded(line)))
+            yield passage(Document.of(loaded(line)))
 
     def copies(self, wanted: Collection[int]) -> dict[int, list[int]]:
         """For each document asked for, all that the model could not tell from it, itself included."""
@@ -89,13 +93,8 @@ class Library:
 
     def _row(self, at: int) -> Mapping[str, Any]:
         self._file.seek(self._places[at])
-        row: Mapping[str, Any] = _loaded(self._file.readline())
+        row: Mapping[str, Any] = loaded(self._file.readline())
         return row
-
-
-def _loaded(line: bytes) -> Any:
-    """What a line says; json would look for its encoding first."""
-    return json.loads(str(line, "utf-8", "surrogatepass"))
 
 
 class Alike:

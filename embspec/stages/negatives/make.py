@@ -20,7 +20,7 @@ from embspec.stages.negatives.library import Library
 from embspec.stages.negatives.miners import MINERS, WORDS, Bench, Block, Miner, Scored, Space, Vectors, shuffle
 from embspec.stages.negatives.questions import Known, Question
 from embspec.stages.negatives.second import Case, decided
-from embspec.stages.reading import line
+from embspec.stages.reading import canonical, line
 from embspec.stages.reranker import Reranker
 from embspec.stages.searching import searching
 from embspec.stages.snapshot import chosen_tokenizer, lexical, rows
@@ -229,7 +229,7 @@ def _write(out: Path, desk: Desk, wish: Wish, chosen: Iterable[Chosen], library:
             drop = wish.shortage == "drop" and len(account.kept) < wish.wanted
             tally.add(question.id, account, wish.wanted, drop)
             if not drop:
-                examples.write(line(_example(question, account, library)))
+                examples.write(_example(question, account, library))
             rest.write(line(ledger.line(question.id, account, drop, library.ids)))
         rest.seek(0)
         with open(out / "ledger.jsonl", "wb") as whole:
@@ -237,15 +237,19 @@ def _write(out: Path, desk: Desk, wish: Wish, chosen: Iterable[Chosen], library:
             shutil.copyfileobj(rest, whole)
 
 
-def _example(question: Question, account: Account, library: Library) -> dict[str, Any]:
-    """What training reads of a query: texts as the model reads them, without prompts."""
+def _example(question: Question, account: Account, library: Library) -> bytes:
+    """What training reads of a query: texts as the model reads them, without prompts.
+
+    It is a line as any other, put together from parts: documents are the negatives of many queries.
+    """
     second = account.second or {}
     positives = [_text(library.at[id], second.get(library.at[id]), library) for id in question.positives]
     negatives = [_text(entry.at, entry.second, library) for entry in account.kept]
-    return {"id": question.id, "query": question.query, "positives": positives, "negatives": negatives,
-            **question.carried}
+    head, tail = canonical({"id": question.id, "query": question.query})[:-1], canonical(question.carried)[1:]
+    told = f'{head},"positives":[{",".join(positives)}],"negatives":[{",".join(negatives)}]'
+    return f"{told}{',' if question.carried else ''}{tail}\n".encode()
 
 
-def _text(at: int, score: float | None, library: Library) -> dict[str, Any]:
+def _text(at: int, score: float | None, library: Library) -> str:
     """A document of an example; its score is the cross-encoder's, where there is one."""
-    return {"id": library.ids[at], "text": library.passage(at), **({} if score is None else {"score": score})}
+    return library.shown(at) + ("}" if score is None else f',"score":{canonical(score)}}}')

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embspec.retrieval import fusion, knn
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.propose import CPU
+from embspec.retrieval.propose import HERE, Place
 from embspec.retrieval.tokenize import Tokenizer
 from embspec.stages.negatives.library import Library
 from embspec.stages.negatives.questions import Question
@@ -39,8 +39,8 @@ class Miner(NamedTuple):
 class Space:
     """The base's vectors of all documents, in the library's order; they may lie on disk, and stay there."""
 
-    def __init__(self, documents: Vectors, cosine: bool, device: str = CPU) -> None:
-        self._documents, self._cosine, self.device = documents, cosine, device
+    def __init__(self, documents: Vectors, cosine: bool, place: Place = HERE) -> None:
+        self._documents, self._cosine, self.place = documents, cosine, place
         self._rows = np.asarray(documents)  # a mapped array takes longer to give a few rows
         self._lengths = np.ones(len(documents))
         if cosine:
@@ -107,8 +107,8 @@ class Block:
         """The nearest documents of each query, as deep as any miner looks."""
         if "dense" not in self._found:
             chunks, ids = self.bench.space.chunks(), self.bench.library.ids
-            device = self.bench.space.device
-            self._found["dense"] = knn.top_of(self._vectors, chunks, ids, self._depth["dense"], device=device)
+            place = self.bench.space.place
+            self._found["dense"] = knn.top_of(self._vectors, chunks, ids, self._depth["dense"], place=place)
         return self._found["dense"]
 
     def words(self) -> list[list[tuple[str, float]]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from embspec.errors import fail
 from embspec.measure.metrics import DEEP, gains, score, split_name
 from embspec.retrieval import knn
+from embspec.retrieval.propose import Place
 from embspec.stages.snapshot import Document, passage, rows
 from embspec.stages.train.model import GroupedModel, on
 from embspec.stages.train.texts import Texts
@@ -120,7 +121,8 @@ class Bench:
         pool, (_, k) = self._pool, split_name(self._pool.metric)
         questions = self._vectors(self._questions, len(self._questions))
         documents = self._vectors(self._documents, self.size)
-        ranked = knn.top(questions, documents, pool.ids[: self.size], k or DEEP, pool.echoes)
+        place = Place(threads=torch.get_num_threads())
+        ranked = knn.top(questions, documents, pool.ids[: self.size], k or DEEP, pool.echoes, place)
         scored = [
             score(pool.metric, *gains([id for id, _ in found], right))
             for found, right in zip(ranked, pool.judged, strict=True)
