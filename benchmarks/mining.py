@@ -45,6 +45,7 @@ PARAMS: Mapping[str, Any] = {
     "negatives.guard.max_score": None, "negatives.guard.cross_encoder": None,
     "negatives.guard.exclude": ["positives", "siblings", "near_duplicates", "test_documents"],
     "negatives.on_shortage": "keep", "negatives.rounds": 1,
+    "pin.numerics.threads": os.cpu_count(),  # as a lock has it, and as many as the other side takes
 }
 ALIKE: Mapping[str, Any] = {**PARAMS, "negatives.guard.exclude": ["positives"]}
 PARTS: Mapping[str, str] = {"train": "train", "test": "test", "validation": "dev"}
@@ -174,7 +175,7 @@ def side(name: str, root: Path) -> None:
     modules = ["datasets", "sentence_transformers", "sentence_transformers.util"]
     if name != "theirs":
         kind = "Transformer" in (root / "base" / "modules.json").read_text()
-        modules = ["tokenizers", "torch", *(["transformers.models.bert.modeling_bert"] if kind else [])]
+        modules = ["numpy", "tokenizers", *(["torch", "transformers.models.bert.modeling_bert"] if kind else [])]
         modules.append("embspec.stages.negatives.make")
     for module in modules:
         importlib.import_module(module)
@@ -244,7 +245,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.side:
         return side(given.side, given.root)
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="embspec-mining-") as name:
         root = Path(name)
         counts = prepare(root, data_folder(given.data), given.base, given.documents)
