@@ -14,28 +14,29 @@ import torch
 from embspec.retrieval import fusion, knn
 from embspec.retrieval.bm25 import BM25
 from embspec.retrieval.encode import encode
+from embspec.retrieval.propose import Place
 from tests.support.threads import threads
 
 WORDS = ("pump", "valve", "motor", "belt", "wheel", "gate", "lamp", "bell")
 
 
 def digests(numbers: Sequence[int]) -> dict[str, dict[str, str]]:
-    """By method, and by how many threads torch has."""
+    """By method, and by how many threads the search and torch have."""
     found: dict[str, dict[str, str]] = {}
     for number in numbers:
         with threads(number):
-            for method, made in _made().items():
+            for method, made in _made(number).items():
                 found.setdefault(method, {})[str(number)] = sha256(made).hexdigest()
     return found
 
 
-def _made() -> dict[str, bytes]:
+def _made(number: int) -> dict[str, bytes]:
     draw = np.random.default_rng(3)
     ids = [f"d{n * 7919 % 100_003:06d}" for n in range(2000)]
     vectors = draw.standard_normal((2000, 96)).astype(np.float32)
     vectors[::7] = vectors[3]
     documents, queries = knn.unit(vectors), knn.unit(draw.standard_normal((60, 96)).astype(np.float32))
-    dense = knn.top(queries, documents, ids, 20)
+    dense = knn.top(queries, documents, ids, 20, place=Place(threads=number))
     words = random.Random(3)
     texts = [words.choices(WORDS, k=words.randrange(1, 12)) for _ in ids]
     bm25 = BM25(ids, texts)
