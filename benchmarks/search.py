@@ -65,10 +65,11 @@ def blocks(path: Path) -> Iterator[Vectors]:
 def ours(root: Path) -> NDArray[np.int64]:
     """As a stage does it, by ids."""
     from embspec.retrieval import knn
+    from embspec.retrieval.propose import Place
 
     documents = np.memmap(root / "documents", np.float32, "r").reshape(-1, DIM)
     ids = [f"{number:07d}" for number in range(len(documents))]
-    found = knn.top(read(root / "queries"), documents, ids, K)
+    found = knn.top(read(root / "queries"), documents, ids, K, place=Place(threads=os.cpu_count() or 1))
     return np.array([[int(id) for id, _ in hits] for hits in found])
 
 
@@ -134,10 +135,10 @@ def side(name: str, root: Path) -> None:
     if name == "right":
         np.save(root / "right.npy", right(root))
         return print("searched by right")
-    if name in ("ours", "torch"):
-        import torch
-
-        torch.get_num_threads()
+    if name == "ours":
+        import embspec.retrieval.knn  # noqa: F401
+    elif name == "torch":
+        import torch  # noqa: F401
     elif name == "faiss":
         import faiss  # noqa: F401
 
@@ -172,7 +173,9 @@ def measured(case: Case, rounds: int, python: str) -> dict[str, Any]:
             turns.append({})
             for one in names:
                 args = [python if one == "faiss" else sys.executable, __file__, "--side", one, "--root", name]
-                once(Command(args, name, env, "searched by "))
+                # Ours shares the queries among threads itself; a stage is started so.
+                own = {**env, "OPENBLAS_NUM_THREADS": "1"} if one == "ours" else env
+                once(Command(args, name, own, "searched by "))
                 turns[-1][one] = json.loads((root / f"{one}.json").read_text())
         # Not here: Linux counts what this process ever took to each child.
         once(Command([sys.executable, __file__, "--side", "right", "--root", name], name, env, "searched by "))
