@@ -41,6 +41,7 @@ bench: env benchmarks/.st5/ready benchmarks/.faiss/ready
 	  $(BIN)/python benchmarks/mining.py --data $$data && \
 	  $(BIN)/python benchmarks/mining.py --data $$data --base MiniLM --documents 800 --rounds 1 || exit 1; \
 	done
+	$(BIN)/python benchmarks/corpus.py
 	$(BIN)/python benchmarks/live_edit.py
 	$(BIN)/python benchmarks/search.py --faiss benchmarks/.faiss/bin/python
 	$(BIN)/python benchmarks/minilm.py

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from embspec.decide.locks import LockDiff, LockView, lock_diff
 from embspec.errors import INCONCLUSIVE, NOWHERE, OK, RED, EmbspecError, Problem, fail
 from embspec.lock.text import Lock
-from embspec.plan.canonical import plain
 from embspec.plan.nodes import Node, expand
 from embspec.plan.plan import RUN, Plan, Recipes, plan
 from embspec.plan.refuse import Limits, consumed, refused
-from embspec.plan.values import Block, Wish, digest_of
+from embspec.plan.values import Block, Wish
 from embspec.plan.words import Drift, drift
 from embspec.run import absent, apart, fresh, locked, reach, repair, reproduce
 from embspec.run.build import Event, Job, Order, Outcome, build, check
@@ -22,6 +21,7 @@ from embspec.run.inputs import committed
 from embspec.run.merge import drive
 from embspec.run.reproduce import Rebuilt, Reproduced
 from embspec.run.upkeep import Upkeep
+from embspec.serve.exchange import WRITERS, export, save
 from embspec.serve.fetch import WHAT, Fetched, again, bring, bringing, default_folder, free, named, pages
 from embspec.stages.forms import FORMS
 from embspec.stages.limits import GATE_METRICS, GATE_REFUSED, LIMITS, REQUIRES, UNKEYED
@@ -30,9 +30,9 @@ from embspec.store import memo, timings
 from embspec.store.again import UNVERIFIED, known
 from embspec.store.leases import lease
 from embspec.store.memo import Resolved
-from embspec.store.objects import Objects
 from embspec.store.opened import world
 from embspec.store.places import SPEC_ENDINGS, Places, candidates, find_spec, places, store_folder
+from embspec.store.probe import numerics, store_probe
 
 if TYPE_CHECKING:
     from embspec.decide.bisect import Drop as Drop
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMS",
     "GETTABLE",
+    "PAIR_FORMATS",
     "SPEC_ENDINGS",
     "UNVERIFIED",
     "Event",
@@ -67,12 +68,14 @@ __all__ = [
     "places",
     "reach",
     "repair",
+    "save",
     "store_folder",
     "store_probe",
     "verdict_exit",
 ]
 
 GETTABLE = tuple(WHAT)
+PAIR_FORMATS = tuple(WRITERS)
 RECIPES = Recipes(SHARED, INTRODUCED)
 BUILT = Limits(UNKEYED, LIMITS, REQUIRES, GATE_METRICS, GATE_REFUSED)
 
@@ -87,7 +90,7 @@ class Project:
         self.at = at or places(find_spec(spec))
         self._sets = tuple(sets)
         self._outside = allow_outside
-        self.world = world(self.at, store, environ)
+        self.world = world(self.at, store, environ, allow_outside)
 
     @cached_property
     def spec(self) -> Resolved:
@@ -134,10 +137,10 @@ class Project:
         return [name for name, built in sections.items() if not built]
 
     def check(self) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-        """Read every input as a build would: what was found, and what is wrong."""
+        """Read every input as a build would, and split them: what was found, and what is wrong."""
         from embspec.run.dry import read_inputs
 
-        stats, problems = read_inputs(self.nodes, self.lock.lock.blocks, self.world)
+        stats, problems = read_inputs(self.nodes, self.lock.lock.blocks, self.world, also=("split",))
         return stats, [self._place(p) for p in problems]
 
     def other_environment(self, node: Node, block: Block) -> str:
@@ -234,6 +237,10 @@ class Project:
         if what == "report":
             roles |= pages(expand(STREET, self._values_at(revision)), blocks, self.world.records, RECIPES, revision)
         return bring(what, roles, self.world.objects, folder, revision)
+
+    def pairs(self, source: str = "", form: str = PAIR_FORMATS[0], revision: str = "") -> Iterator[str]:
+        """The pairs that the lock names, of one source or of all, as lines of another tool's format."""
+        return export(self._lock_of(revision).blocks, self.world.objects, source, form)
 
     def history(self, tell: Callable[[Event], None] = lambda event: None) -> Chronicle:
         """The lock's past in git: its models, where they can be brought back from, and which commit lost a metric."""
@@ -384,17 +391,3 @@ class Project:
 def verdict_exit(now: Plan) -> int:
     """0, 20 or 21: what the verdict of the last judged build means for a command."""
     return {"": OK, "green": OK, "inconclusive": INCONCLUSIVE}.get(now.verdict, RED)
-
-
-def store_probe(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
-    """Where the store lies, and whether what is written there reads back the same."""
-    objects = Objects(store_folder(environ))
-    text = "embspec doctor\n"
-    return objects.store, objects.text(digest_of(objects.put(text.encode()))) == text
-
-
-def numerics() -> tuple[str, str, str]:
-    """What `auto` means on this machine: profile, threads, and the device they are of."""
-    from embspec.store.machine import PROFILE, THREADS, device, settled
-
-    return plain(settled(PROFILE)), str(plain(settled(THREADS))), device()

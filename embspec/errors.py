@@ -51,6 +51,7 @@ FAMILIES: dict[str, int] = {
     "corrupt": CORRUPT,
     "waited": WAITED,
     "disk": STAGE_FAILED,
+    "remote": UNREACHABLE,
 }
 
 

@@ -320,6 +320,37 @@ def _unknown(folder: str, revision: str) -> EmbspecError:
     return fail("usage.revision", f"git knows no revision `{revision}` here", fix=fix)
 
 
+def prepare(root: str, lines: Mapping[str, Sequence[str]], settings: Mapping[str, str]) -> list[str]:
+    """What `init --git` asks, and all that is ever written here: lines of files, settings; what was not there yet.
+
+    Where there is no repository, one begins.
+    """
+    done = []
+    if not top(root):
+        _wrote(root, "init", "--quiet")
+        done.append("a repository")
+    for name, wanted in lines.items():
+        path = os.path.join(root, name)
+        with open(path, "a+", encoding="utf-8", errors="surrogateescape") as file:  # git takes any bytes
+            file.seek(0)
+            text = file.read()
+            fresh = [line for line in wanted if line not in text.splitlines()]
+            file.write(("" if not text or text.endswith("\n") else "\n") + "".join(line + "\n" for line in fresh))
+        done += [f"{line} in {name}" for line in fresh]
+    for name, value in settings.items():
+        if _git(root, "config", "--local", name).stdout.rstrip(b"\n") != os.fsencode(value):
+            _wrote(root, "config", "--local", name, value)
+            done.append(f"{name} in its settings")
+    return done
+
+
+def _wrote(root: str, *args: str) -> None:
+    done = _git(root, *args)
+    if done.returncode:
+        raise fail("usage.git", f"`git {args[0]}` failed: {done.stderr.decode(errors='replace').strip()}",
+                   fix="leave --git out, or mend what git says")
+
+
 def no_repository() -> EmbspecError:
     """There is no history to ask for one."""
     return fail("usage.no-repository", "there is no git repository here, and so no history",

@@ -15,6 +15,7 @@ from embspec.plan.words import Did, gates, plan_json, stages, up_to_date
 @spec_options
 @click.option("--locked", is_flag=True, help="The lock may not change: check it, build to its digests.")
 @click.option("--no-run", is_flag=True, help="Run no stage; what is missing is an error.")
+@click.option("--no-fetch", is_flag=True, help="Download nothing; what is not in the store is an error.")
 @click.option("--to", "to", default="", metavar="STAGE", help="Stop after this stage.")
 @click.option("--refresh", multiple=True, metavar="STAGE", help="Run this stage again although its key is known.")
 @click.option("--retrain", is_flag=True, help="Move the snapshot to the live documents.")
@@ -23,7 +24,7 @@ from embspec.plan.words import Did, gates, plan_json, stages, up_to_date
 @click.option("--any-env", is_flag=True, help="Take what another environment built rather than train again.")
 @click.option("--wait", type=float, default=600.0, metavar="SECONDS", show_default=True, help="For another build.")
 def command(
-    asked: Asked, locked: bool, no_run: bool, to: str, refresh: tuple[str, ...], retrain: bool,
+    asked: Asked, locked: bool, no_run: bool, no_fetch: bool, to: str, refresh: tuple[str, ...], retrain: bool,
     accept_test_change: bool, index_anyway: bool, any_env: bool, wait: float,
 ) -> None:
     """Build what changed, update the lock, materialise out/.
@@ -36,7 +37,7 @@ def command(
         raise click.UsageError(f"--locked does not go with {others}")
     forget = frozenset({"split test"}) if accept_test_change else frozenset[str]()
     wish = Wish(to, frozenset(refresh), retrain, forget, index_anyway=index_anyway, any_env=any_env)
-    order = Order(wish, locked, no_run, wait)
+    order = Order(wish, locked, no_run, wait, no_fetch)
     of = asked.project()
     with telling(asked.quiet or asked.json, asked.verbose) as tell:
         outcome = of.build(order, tell)

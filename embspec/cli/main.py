@@ -14,6 +14,7 @@ from embspec.cli.common import print_error
 from embspec.errors import BUG, EXITS, STOPPED, USAGE, EmbspecError, Problem
 
 COMMANDS: dict[str, str] = {
+    "init": "write a spec of what is in a folder, and say what is missing",
     "check": "validate spec and inputs without building",
     "plan": "what would run, be reused or stay, and because of which field",
     "build": "build what changed, update the lock, materialise out/",
@@ -24,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "bisect": "the commit that lost a metric, and the fields it changed",
     "reproduce": "build a revision again in a store of its own, and compare the bytes",
     "get": "a past or present model, ONNX, index or report into a folder",
+    "pairs": "the pairs in another tool's format",
     "verify": "a model or index folder against its manifest and the lock",
     "negatives": "the mined examples, in the forms that losses and other trainers read",
     "search": "ask the index, with the untuned base beside it",

@@ -10,7 +10,8 @@ from embspec.decide.history import Patience
 from embspec.errors import EmbspecError
 from embspec.store.live import anchored, selected, tree_pin
 from embspec.store.objects import CHUNK, entries
-from embspec.store.world import DiskWorld
+from embspec.store.remote import pin_of
+from embspec.store.world import DiskWorld, is_address
 
 MOST = 200  # revisions that are looked at for files which neither the commit nor this machine has
 
@@ -42,6 +43,9 @@ class Hand:
         return self._found[asked]
 
     def _here(self, globs: Sequence[str]) -> str:
+        fetched = [pin for glob in globs if is_address(glob) and (pin := pin_of(glob))]
+        if not all(self.has(pin.digest) for pin in fetched):
+            return ""  # what is there now is not asked for
         try:
             return self._world.live(globs)
         except EmbspecError:

@@ -37,7 +37,7 @@ class LockView(NamedTuple):
 
 
 class LockDiff(NamedTuple):
-    """Two locks side by side; `unknown` says what could not be compared because its bytes are not here."""
+    """Two locks side by side; `unknown` says what could not be compared: its bytes are not here, or it is not alike."""
 
     stages: list[StageDiff]
     documents: tuple[int, int, int] | None
@@ -67,5 +67,24 @@ def lock_diff(
         return then, now
 
     manifests, scores = texts("snapshot", "manifest"), texts("evaluate", "scores")
-    return LockDiff(diff(old, new, introduced), moved(*manifests) if manifests else None,
-                    compare(*scores) if scores else [], unknown)
+    changes = compare(*scores) if scores else []
+    if _cut(old) != _cut(new):
+        alike = _by_document(old) & _by_document(new)
+        left = sorted({change.suite for change in changes} - alike)
+        changes = [change for change in changes if change.suite in alike]
+        unknown += [f"{suite}: the documents are cut otherwise, and one text found is not what it was; a suite "
+                    "`{split: test, by: document}` in both builds compares them" for suite in left]
+    return LockDiff(diff(old, new, introduced), moved(*manifests) if manifests else None, changes, unknown)
+
+
+def _cut(lock: Lock) -> dict[str, str]:
+    """How the documents of a lock are cut."""
+    params = lock.blocks["corpus"].params if "corpus" in lock.blocks else {}
+    return {path: text for path, text in params.items() if path.startswith("corpus.chunking.") and text != "none"}
+
+
+def _by_document(lock: Lock) -> set[str]:
+    """The suites that find documents, however these are cut."""
+    params = lock.blocks["evaluate"].params if "evaluate" in lock.blocks else {}
+    return {path.split(".")[2] for path, text in params.items()
+            if path.startswith("eval.suites.") and path.endswith(".by") and text == "document"}

@@ -34,6 +34,7 @@ MEASURES: dict[str, Measure] = {
     "latency_p95_ms": Measure("<=", 0, math.inf, clocked=True),
     "artifact_mb": Measure("<=", 0, math.inf),
 }
+TEXTS = ("truncated_fraction",)  # of these, figures of the documents, whatever ranks them
 # The words of a line and their fields, in the order of the canonical line; the first five stand before the sign.
 WORDS = {
     "dim": "dim",

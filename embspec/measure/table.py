@@ -29,6 +29,12 @@ class How(NamedTuple):
         return [self.label(row) for row in rows]
 
 
+def sliced(measured: Grouped, name: str) -> Grouped:
+    """The rows of one slice, of the forms that have any."""
+    found = {form: [row for row in rows if name in row["slices"]] for form, rows in measured.items()}
+    return {form: rows for form, rows in found.items() if rows}
+
+
 def means(measured: Grouped, how: How) -> list[dict[str, Any]]:
     """One row for each form and metric: in each suite the whole of every form first, then the slices."""
     slices: dict[tuple[str, str], list[tuple[Form, list[Row]]]] = {}

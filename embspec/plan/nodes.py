@@ -60,7 +60,7 @@ def _node(stage: Stage, name: str, values: Mapping[str, Any]) -> Node:
     settles = {field: values[field] for field in _names(stage.settles, values)}
     keyed = values.get(KEYED_ENV) == "pin" and stage.follow is None
     return Node(stage.name.replace(ITEM, name), stage, params, typed, makes, settles, _names(stage.packages, values),
-                _names(stage.pins, values), stage.out(values) if callable(stage.out) else stage.out, keyed)
+                _names(stage.pins, {**values, **typed}), stage.out(values) if callable(stage.out) else stage.out, keyed)
 
 
 def _names(names: Names, values: Mapping[str, Any]) -> tuple[str, ...]:

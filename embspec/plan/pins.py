@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from embspec.plan.canonical import plain, scalar, short_hash
 from embspec.plan.nodes import Node
-from embspec.plan.values import Block, Wish, World
+from embspec.plan.values import Block, Texts, Wish, World
 
 TREE = "tree"
 AUTO = "auto"
@@ -38,9 +38,13 @@ def _live(node: Node, kept: Mapping[str, str], fixed: bool, world: World) -> dic
         return {}
     if fixed and TREE in kept:
         return {TREE: kept[TREE]}
-    # By what is pinned of their name, as the stage will read them: a branch may have moved since.
-    named = {f"pin.{name}": plain(kept[name]) for name in node.pins if name in kept}
-    return {TREE: world.live(node.stage.live({**node.typed, **named}))}
+    return {TREE: world.live(files_of(node, kept))}
+
+
+def files_of(node: Node, pin: Texts) -> tuple[str, ...]:
+    """The globs of a stage's files by what is pinned of their names, as it will read them: a branch may have moved."""
+    named = {f"pin.{name}": plain(pin[name]) for name in node.pins if name in pin}
+    return node.stage.live({**node.typed, **named}) if node.stage.live else ()
 
 
 def _fixed(node: Node, block: Block) -> bool:

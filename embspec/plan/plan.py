@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from embspec.plan.keys import Ingredients, Reason, ingredients, key, why
 from embspec.plan.nodes import Node
-from embspec.plan.pins import TREE, pins_of
+from embspec.plan.pins import TREE, files_of, pins_of
 from embspec.plan.then import definition, locked_ingredients, said
 from embspec.plan.values import Block, Record, Texts, Wish, World, digest_of
 
@@ -235,7 +235,7 @@ def _reasons(node: Node, now: Ingredients, missing: list[str], table: _Table) ->
         return found + _without_then(node, block, now, missing)
     differ = tuple(r for r in why(then, now) if r.field.removeprefix("pin ") not in missing)
     found += tuple(Reason(f"out {artefact}", None, "not in the lock") for artefact in _cut(node, block))
-    return found + differ + _files(node, differ, table)
+    return found + differ + _files(node, differ, missing, table)
 
 
 def _recorded_then(node: Node, block: Block, now: Ingredients, table: _Table) -> Ingredients | None:
@@ -257,10 +257,11 @@ def _without_then(node: Node, block: Block, now: Ingredients, missing: Sequence[
     return older or (() if missing else (Reason("stage", None, "to be built"),))
 
 
-def _files(node: Node, differ: Sequence[Reason], table: _Table) -> tuple[Reason, ...]:
-    """Which live files a changed tree is about, as far as somebody reads on."""
+def _files(node: Node, differ: Sequence[Reason], missing: Sequence[str], table: _Table) -> tuple[Reason, ...]:
+    """Which live files a changed tree is about, as far as somebody reads on; of what is not pinned nothing is known."""
     pin = next((r.then for r in differ if r.field == f"pin {TREE}"), None)
-    moved = table.world.moved(node.stage.live(node.typed), pin) if pin and node.stage.live else ()
+    kept = table.blocks.get(node.name, Block()).pin
+    moved = [m for m in table.world.moved(files_of(node, kept), pin) if m[0] not in missing] if pin else []
     named = tuple(Reason(f"file {name}", then, now) for name, then, now in moved[:MOST])
     return named + ((Reason("files", None, f"and {len(moved) - MOST} more"),) if len(moved) > MOST else ())
 
@@ -344,6 +345,7 @@ def _demand(steps: list[Step], table: _Table, behind: list[str]) -> list[tuple[s
                 wanted.append(f"{source.node.name}/{artefact}")
             elif source.state != RUN:
                 lost.append((role, table.known[role]))
+                wanted += _opens(source, table)  # it is read from git by what the documents were read with
         elif step.state in (CLEAN, REUSE):
             reason = Reason("store", digest_of(step.out[artefact]), "missing")
             steps[at[name]] = _again(step, reason, table)

@@ -44,6 +44,7 @@ class Tree(Protocol):
 
     def names(self) -> Sequence[str]: ...
     def open(self, name: str) -> IO[bytes]: ...
+    def digest(self, name: str) -> str: ...  # sha256, as far as it is known without reading, or was read; else empty
 
 
 class Made(NamedTuple):

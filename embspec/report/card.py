@@ -85,8 +85,12 @@ def _figures(card: Row) -> list[str]:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     cells = {(form(row), row["metric"]): figure(row) for row in rows}
     lines = [[*names(each), *(cells[each, metric] for metric in metrics)] for each in dict.fromkeys(map(form, rows))]
-    gains = [f"{row['metric']} {signed(row)}" for row in card["compared"] if row["system"] == TUNED]
+    gains, honest = ([f"{row['metric']} {signed(row)}" for row in card[part] if row["system"] == TUNED]
+                     for part in ("compared", "disjoint"))
     said = [f"Tuned against base, question by question: {', '.join(gains)}."] if gains else []
+    if honest:
+        said.append(f"On the {card['split']['disjoint']} of them that share nothing with training: "
+                    f"{', '.join(honest)}.")
     return ["## Figures", f"On {tests['queries']} frozen test queries about {tests['clusters']} documents, with 95 % "
             "intervals:", table(["system", "dim", "precision", *metrics], lines), *said]
 

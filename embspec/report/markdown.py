@@ -13,6 +13,7 @@ _SHARED = {
     "document": "are about a document of a training query",
     "near_duplicate": "have a near-duplicate in training",
 }
+EXAMPLES = 3  # of documents, in a line
 # The exit codes say the same; a person reads the page without them.
 _STANDING = {
     "green": "No gate stops this build.",
@@ -76,7 +77,9 @@ def _care(report: Row) -> list[str]:
     if split and split["leaking"]:
         kinds = ", ".join(f"{n} {_SHARED[kind]}" for kind, n in split["shared"].items() if n)
         lines.append(f"- {split['leaking']} of {split['test']} test queries leak from training ({kinds}). "
-                     f"The {split['disjoint']} others are the slice `disjoint`.")
+                     f"The {split['disjoint']} others are the slice `disjoint`; a gate judges both together unless "
+                     "it ends in `slice disjoint`.")
+    lines += _cut_short(report["lengths"]) if report["lengths"] and report["lengths"]["over"] else []
     lines += model.care(report)
     return ["## With care", "\n".join(lines)] if lines else []
 
@@ -125,8 +128,33 @@ def _data(report: Row) -> list[str]:
         chosen = f", chosen by {tokenizer['metric']} on {tokenizer['queries']} validation queries: {tried}"
         spoken = f" ({tokenizer['language']}{', stemmed' * tokenizer['stem']})" if "language" in tokenizer else ""
         lines.append(f"- BM25 reads words by `{tokenizer['tokenizer']}`{spoken}" + (chosen if tried else ""))
+    if report["lengths"] and not report["lengths"]["over"]:
+        lines += _cut_short(report["lengths"])
+    lines += _twice(report["duplicates"] or {})
     lines += [f"- BM25 {_first(suite)}" for suite in report["suites"] if suite["bm25_first"] and not suite["weak"]]
     return ["## Data", "\n".join(lines)]
+
+
+def _cut_short(found: Row) -> list[str]:
+    """How much of the documents the model never reads."""
+    if found["limit"] is None:
+        return ["- the model reads documents of any length"]
+    some = ", ".join(f"{code(one['id'])} ({one['tokens']})" for one in found["examples"][:EXAMPLES])
+    return [f"- {found['truncated']} of {found['texts']} documents ({share(found['fraction'])}) are over the "
+            f"{found['limit']} tokens that the model reads" + (f", and their ends are never found: {some}" if some else
+            f"; the longest has {found['longest']}")]
+
+
+def _twice(found: Row) -> list[str]:
+    """Documents that are one another."""
+    lines = []
+    for kind, said in (("exact", "equal texts"), ("near", "texts that are nearly equal")):
+        group = found.get(kind)
+        if group and group["documents"]:
+            first = "; ".join(", ".join(map(code, names[:EXAMPLES])) for names in group["first"])
+            many = "1 group" if group["groups"] == 1 else f"{group['groups']} groups"
+            lines.append(f"- {group['documents']} documents in {many} of {said}, such as {first}")
+    return lines
 
 
 def _hardest(rows: Sequence[Row]) -> list[str]:

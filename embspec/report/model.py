@@ -12,6 +12,7 @@ _FUSION = {
     "rrf": "the model and BM25 by reciprocal rank (k {k})",
     "weighted": "{weight} of the model's score and the rest BM25's",
 }
+_PARTS = {"leaking": "share something with training", "disjoint": "share nothing with it"}
 _MEANS = {("tuned+bm25", "tuned"): " (the gain of fusion)"}
 _REFUSED = {
     "positive": "known answers",
@@ -38,10 +39,20 @@ def systems(report: Row) -> list[str]:
         parts += [_on(suite), _at_best([row for row in whole if row["suite"] == suite])]
         parts += _differences([row for row in report["compared"] if row["suite"] == suite and row["slice"] is None],
                               "Paired differences, with their 95 % intervals:")
+        parts += _apart([row for row in report["compared"] if row["suite"] == suite])
     named = [row for row in report["compared"] if row["slice"] == "identifiers"]
     parts += _differences(named, f"On the {report['identifiers']} test queries that name an identifier (a word with an "
                                  "underscore, or with a digit beside a letter):")
     return [part for part in parts if part]
+
+
+def _apart(rows: Sequence[Row]) -> list[str]:
+    """The same of both parts of a test set that leaks: what was learned by heart, and what was learned."""
+    parts = []
+    for name, said in _PARTS.items():
+        some = [row for row in rows if row["slice"] == name]
+        parts += _differences(some, f"On the {some[0]['n']} test queries that {said} (`{name}`):") if some else []
+    return parts
 
 
 def _on(suite: str) -> str:

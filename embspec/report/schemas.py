@@ -111,6 +111,12 @@ REPORT = _titled("embspec report.json", _object({
         "suite": _TEXT, "queries": _COUNT, "clusters": _COUNT, "narrow": _FLAG, "bm25_first": _or_null(_object(_SPAN)),
         "weak": _FLAG})),
     "split": _or_null(_SPLIT),
+    "lengths": _or_null(_object({
+        "model": _FLAG, "limit": _MAYBE_COUNT, "texts": _COUNT, "truncated": _COUNT, "fraction": _NUMBER,
+        "longest": _MAYBE_COUNT, "examples": _list(_object({"id": _TEXT, "tokens": _COUNT})), "over": _FLAG})),
+    "duplicates": _or_null(_object({kind: _or_null(_object(
+        {"threshold": _NUMBER, "documents": _COUNT, "groups": _COUNT, "first": _list(_list(_TEXT))}, ("threshold",)))
+        for kind in ("exact", "near")})),
     "documents": _COUNT,
     "tokenizer": _or_null(_object(
         {"tokenizer": _TEXT, "language": _TEXT, "stem": _FLAG, "metric": _MAYBE_TEXT, "queries": _COUNT,
@@ -185,6 +191,11 @@ _EXPORTED = _object({
     "exit": _COUNT, "spec": _TEXT, "to": _TEXT, "round": _COUNT, "format": _TEXT, "lines": _COUNT,
     "negatives": _MAYBE_COUNT, "left_out": _COUNT})
 
+_BEGUN = _object({
+    "exit": _COUNT, "spec": _TEXT, "documents": _COUNT, "sources": _list(_object({
+        "name": _TEXT, "path": _MAYBE_TEXT, "queries": _COUNT, "trust": _TEXT, "roles": _list(_TEXT)})),
+    "split": _map(_COUNT), "missing": _list(_TEXT), "left_out": _list(_object({"what": _TEXT, "why": _TEXT}))})
+
 # What looks after a store: gc, gc --keep and --drop, fsck.
 _STORES = [
     _object({
@@ -211,6 +222,7 @@ OUTPUT = _titled("what the commands of embspec say with --json, errors included"
     _TRACES,
     _EXPLAINED,
     _EXPORTED,
+    _BEGUN,
     *_STORES,
     _object({"exit": _COUNT, "errors": _list(_ERROR)}),
 ]})

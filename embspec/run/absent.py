@@ -9,13 +9,13 @@ from contextlib import contextmanager, nullcontext
 from embspec import git
 from embspec.errors import EmbspecError, Problem
 from embspec.plan.nodes import Node
-from embspec.plan.pins import TREE
+from embspec.plan.pins import TREE, files_of
 from embspec.plan.plan import RUN, Plan
 from embspec.plan.values import Block
 from embspec.run.inputs import Input, Inputs, Source
 from embspec.store.live import Found, path_of, tree_pin
 from embspec.store.objects import entries
-from embspec.store.world import DiskWorld
+from embspec.store.world import DiskWorld, is_address
 
 MISSING = "input.missing"  # what a reading stage says of a path that no file matches
 
@@ -23,9 +23,10 @@ MISSING = "input.missing"  # what a reading stage says of a path that no file ma
 def believe(nodes: Sequence[Node], blocks: Mapping[str, Block], world: DiskWorld) -> None:
     """Take the lock's word for files that are not here; those that are here have to be what it says."""
     for node in nodes:
-        pin = blocks.get(node.name, Block()).pin.get(TREE)
-        if node.stage.live and pin and _absent(node.stage.live(node.typed), pin, world):
-            world.believe(node.stage.live(node.typed), pin)
+        pins = blocks.get(node.name, Block()).pin
+        pin, globs = pins.get(TREE), files_of(node, pins)
+        if node.stage.live and pin and _absent(globs, pin, world):
+            world.believe(globs, pin)
 
 
 def _absent(globs: Sequence[str], pin: str, world: DiskWorld) -> bool:
@@ -44,23 +45,24 @@ def look(now: Plan, world: DiskWorld) -> None:
     """Before anything runs: the absent files of every stage that has to run are somewhere, or all that are not."""
     problems: list[Problem] = []
     for step in now.steps:
-        globs = step.node.stage.live(step.node.typed) if step.node.stage.live else ()
+        globs = files_of(step.node, step.pin)
         pin = world.believed(globs)
         if pin and step.state == RUN:
             with world.objects.scratch() as scratch, _inputs(world, scratch) as inputs:
-                problems += [] if _source(globs, pin, inputs) else _nowhere(step.node, globs, pin, world)
+                problems += [] if _source(globs, pin, inputs, world) else _nowhere(step.node, globs, pin, world)
     if problems:
         raise EmbspecError(*problems)
 
 
 def bring(node: Node, globs: Sequence[str], pin: str, world: DiskWorld, folder: str) -> list[Found]:
-    """The pinned files, each in a folder of its own, under the names that the stage knows."""
+    """The pinned files, each in a folder of its own, under the names that the stage knows; and what was fetched."""
     with _inputs(world, folder) as inputs:
-        source = _source(globs, pin, inputs)
+        source = _source(globs, pin, inputs, world)
         if source is None:
             raise EmbspecError(*_nowhere(node, globs, pin, world))
-        return [_place(name, file, os.path.join(folder, str(number)))
-                for number, (name, file) in enumerate(sorted(source.files().items()))]
+        placed = [_place(name, file, os.path.join(folder, str(number)))
+                  for number, (name, file) in enumerate(sorted(source.files().items()))]
+        return sorted([*placed, *world.find(_afar(globs))])
 
 
 def advised(error: EmbspecError, node: Node, pin: str, world: DiskWorld) -> EmbspecError:
@@ -69,7 +71,7 @@ def advised(error: EmbspecError, node: Node, pin: str, world: DiskWorld) -> Embs
         return error
     globs = node.stage.live(node.typed)
     with world.objects.scratch() as scratch, _inputs(world, scratch) as inputs:
-        source = _source(globs, pin, inputs)
+        source = _source(globs, pin, inputs, world)
         files = source.files() if source else {}
     back = [file.back for name, file in sorted(files.items()) if not os.path.exists(file.path)]
     if not back:
@@ -85,19 +87,24 @@ def _inputs(world: DiskWorld, scratch: str) -> Iterator[Inputs]:
         yield Inputs(world, "", blobs)
 
 
-def _source(globs: Sequence[str], pin: str, inputs: Inputs) -> Source | None:
-    """The first place that has every file as it is pinned."""
-    for source in inputs.sources(globs, Block(pin={TREE: pin})):
-        if tree_pin([(name, file.sha256, file.size) for name, file in source.files().items()]) == pin:
+def _source(globs: Sequence[str], pin: str, inputs: Inputs, world: DiskWorld) -> Source | None:
+    """The first place that has every file as it is pinned; those of addresses are known by their own pins."""
+    afar = [(f.name, f.pinned, f.size) for f in world.find(_afar(globs))]
+    for source in inputs.sources([glob for glob in globs if not is_address(glob)], Block(pin={TREE: pin})):
+        if tree_pin([*afar, *((name, file.sha256, file.size) for name, file in source.files().items())]) == pin:
             return source
     return None
+
+
+def _afar(globs: Sequence[str]) -> list[str]:
+    return [glob for glob in globs if is_address(glob)]
 
 
 def _nowhere(node: Node, globs: Sequence[str], pin: str, world: DiskWorld) -> list[Problem]:
     """Each file that is nowhere, by name and digest; where the listing is gone too, the pattern and the pin."""
     text = world.objects.text(pin.split(" ")[0])
     lost = [f"{name} (sha256:{digest})" for name, digest, _ in entries((text or "").encode())
-            if not world.has(f"sha256:{digest}")] or [f"{', '.join(globs)} ({pin})"]
+            if not (world.has(f"sha256:{digest}") or is_address(name))] or [f"{', '.join(globs)} ({pin})"]
     cut = ", whose history was cut off when it was cloned (`git fetch --unshallow` brings it)"
     looked = "git" + (cut if git.shallow(world.at.folder) else "")
     fix = "bring the file back as it was, or set EMBSPEC_STORE to a store that has it"

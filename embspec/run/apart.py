@@ -11,7 +11,7 @@ from typing import IO
 from embspec import git
 from embspec.errors import EmbspecError, Problem, Where, fail
 from embspec.plan.nodes import Node
-from embspec.plan.pins import TREE
+from embspec.plan.pins import TREE, files_of
 from embspec.plan.values import Block, Texts, digest_of
 from embspec.run.inputs import Input, Inputs
 from embspec.run.stage import with_pins
@@ -19,7 +19,7 @@ from embspec.store.files import disk
 from embspec.store.live import tree_pin
 from embspec.store.objects import Objects, file_digest
 from embspec.store.places import SPEC_ENDINGS, Places
-from embspec.store.world import DiskWorld
+from embspec.store.world import DiskWorld, is_address
 
 _INSTALLED = ("package:", "hub:")  # read from where it lies, in this project as in any other
 
@@ -96,7 +96,7 @@ def lay(
                 globs, _ = _globs(node, block)
                 _place(next(inputs.sources(globs, block)).files(), world, home)  # nothing says that it was otherwise
             elif only not in ("", node.name):
-                world.settle(node.stage.live(node.typed), block.pin[TREE])
+                _settle(node, block, world)
             elif reason := _laid(node, block, inputs, world, home):
                 _brought(node, block, world, home, reason)
                 taken[node.name] = reason
@@ -124,7 +124,7 @@ def _globs(node: Node, block: Block) -> tuple[list[str], list[str]]:
     """Of a stage: those of the project's files, and those of what is read from where it lies."""
     assert node.stage.live
     globs = node.stage.live(with_pins(node, block.pin))
-    away = [g for g in globs if g.startswith(_INSTALLED) or os.path.isabs(g.rpartition("//")[2])]
+    away = [g for g in globs if g.startswith(_INSTALLED) or is_address(g) or os.path.isabs(g.rpartition("//")[2])]
     return [g for g in globs if g not in away], away
 
 
@@ -132,14 +132,15 @@ def _laid(node: Node, block: Block, inputs: Inputs, world: DiskWorld, home: Disk
     """Empty where the pinned files lie there now; else where they were looked for, in words."""
     assert node.stage.live
     globs, away = _globs(node, block)
-    fixed = {f.name: (f.name, *file_digest(f.path)) for f in world.find(away)} if away else {}
+    there = world.find(away) if away else []
+    fixed = {f.name: (f.name, f.pinned, f.size) if f.pinned else (f.name, *file_digest(f.path)) for f in there}
     looked = dict[str, None]()
     for source in inputs.sources(globs, block):
         found = source.files()
         rows = fixed | {name: (name, file.sha256, file.size) for name, file in found.items()}
         if tree_pin(sorted(rows.values())) == block.pin[TREE]:
             _place(found, world, home)
-            world.settle(node.stage.live(node.typed), block.pin[TREE])
+            _settle(node, block, world)
             return ""
         looked[source.name] = None
     pattern = ", ".join([*globs, *away])
@@ -161,10 +162,17 @@ def _brought(node: Node, block: Block, world: DiskWorld, home: DiskWorld, reason
     if not block.out or not all(carry(digest_of(text), home.objects, world.objects) for text in block.out.values()):
         raise fail("nowhere.input", f"stage {node.name}: {reason}, and what it made is not in the store",
                    fix="bring back the files that the lock pins, or the store of a machine that built it")
-    world.settle(node.stage.live(node.typed), block.pin[TREE])
+    _settle(node, block, world)
+
+
+def _settle(node: Node, block: Block, world: DiskWorld) -> None:
+    """The plan is told that the files are what the lock pins, by whichever name it asks for them."""
+    assert node.stage.live
+    for globs in {node.stage.live(node.typed), files_of(node, block.pin)}:
+        world.settle(globs, block.pin[TREE])
 
 
 def _pins(node: Node, block: Block, to: Objects, home: Objects) -> None:
-    """Pins that are bytes of their own, as the list of a frozen test set, are handed in like any input."""
+    """Pins that are bytes of their own, as a frozen test set or what was fetched, are handed in like any input."""
     for name in node.pins:
         carry(digest_of(block.pin.get(name, "")), home, to)

@@ -22,7 +22,7 @@ from embspec.plan.words import moved
 from embspec.run import absent, locked
 from embspec.run.mend import environments, figures
 from embspec.run.merge import resolve
-from embspec.run.past import recover
+from embspec.run.past import awaited, recover
 from embspec.run.publish import publish, repair
 from embspec.run.stage import Ran, block_of, run_stage
 from embspec.run.worker import Workers, failed, log_path
@@ -53,6 +53,7 @@ class Order(NamedTuple):
     locked: bool = False
     no_run: bool = False
     wait: float = 600.0
+    no_fetch: bool = False
 
 
 class Job(NamedTuple):
@@ -103,6 +104,7 @@ def _build(job: Job) -> Outcome:
     repair(job.world)
     lock = _loaded(job)
     wish, done = job.order.wish, dict[str, Done]()
+    job.world.may_fetch = not job.order.no_fetch
     before = lock.blocks
     if job.order.locked:
         absent.believe(job.nodes, before, job.world)
@@ -163,7 +165,7 @@ def _work(now: Plan, lock: Lock, job: Job, done: dict[str, Done]) -> tuple[Plan,
     """One step after another, and after each the plan anew, until there is none."""
     wish, before = job.order.wish, lock.blocks
     while True:
-        if now.lost:
+        if now.lost and not awaited(now):
             recover(now, job.world, lambda stage, text: job.tell(Event(stage, "note", text)))
             now = plan(job.nodes, lock.blocks, job.world, wish, job.recipes, before)
         step = next(iter(now.work), None)

@@ -12,10 +12,12 @@ from embspec import git
 from embspec.plan.nodes import Node
 from embspec.plan.pins import TREE
 from embspec.plan.values import Block, digest_of
-from embspec.run.past import MOST
 from embspec.store.live import anchored, path_of, selected, tree_pin
 from embspec.store.objects import Objects, entries, file_digest
 from embspec.store.world import DiskWorld
+
+MOST = 200
+"""How many revisions are looked at; for a snapshot as many that touched the lock before them."""
 
 
 class Input(NamedTuple):

@@ -5,38 +5,57 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import IO
+from typing import IO, NamedTuple
 
 import xxhash
 
 from embspec import git
 from embspec.errors import EmbspecError, Problem
-from embspec.plan.plan import Plan, Step
+from embspec.plan.plan import RUN, Plan, Step
 from embspec.plan.protocol import Progress
 from embspec.plan.values import digest_of
 from embspec.run.desk import Given, seed_of
+from embspec.run.inputs import MOST
+from embspec.run.stage import fetch
 from embspec.run.task import Task, work
 from embspec.store.live import anchored, selected
 from embspec.store.objects import file_digest
-from embspec.store.world import DiskWorld
+from embspec.store.world import DiskWorld, is_address
 
-MOST = 200
-"""How many revisions are looked at, and how many that touched the lock before them."""
+
+class Beside(NamedTuple):
+    """What the documents' stage opens beside the files of a revision, by role and by address: where each lies."""
+
+    needs: Mapping[str, str]
+    fetched: Mapping[str, str]
 
 
 class GitTree:
-    """Files of a revision as a reading stage sees them."""
+    """Files of a revision as a reading stage sees them, and those that were fetched."""
 
-    def __init__(self, found: Mapping[str, str], blobs: git.Blobs) -> None:
-        self._found, self._blobs = found, blobs
+    def __init__(self, found: Mapping[str, str], blobs: git.Blobs, fetched: Mapping[str, str]) -> None:
+        self._found, self._blobs, self._fetched = found, blobs, fetched
 
     def names(self) -> Sequence[str]:
         """The files that match, by name."""
-        return sorted(self._found)
+        return sorted([*self._found, *self._fetched])
 
     def open(self, name: str) -> IO[bytes]:
         """A stream over one of them."""
-        return self._blobs.open(self._found[name])
+        return open(self._fetched[name], "rb") if name in self._fetched else self._blobs.open(self._found[name])
+
+    def digest(self, name: str) -> str:
+        """Unknown: git names its blobs by another hash."""
+        return ""
+
+
+def awaited(now: Plan) -> bool:
+    """Whether something is made first that the documents of what is lost are read with, as the base that counts."""
+    steps = {step.node.name: step for step in now.steps}
+    follows = (steps[role.rsplit("/", 1)[0]].node.stage.follow for role, _ in now.lost)
+    sources = [steps[follow.stage].node for follow in follows if follow]
+    names = {role.rsplit("/", 1)[0] for node in sources for role in node.stage.needs(node.params, list(steps))}
+    return any(step.state == RUN and step.node.name in names for step in now.work)
 
 
 def recover(now: Plan, world: DiskWorld, tell: Callable[[str, str], None]) -> None:
@@ -46,7 +65,7 @@ def recover(now: Plan, world: DiskWorld, tell: Callable[[str, str], None]) -> No
     for name in dict.fromkeys(role.rsplit("/", 1)[0] for role, _ in now.lost):
         follow = steps[name].node.stage.follow
         if follow:
-            looked[name] = _search(steps[name], steps[follow.stage], world, partial(tell, name))
+            looked[name] = _search(steps[name], steps[follow.stage], steps, world, partial(tell, name))
     if any(looked.get(role.rsplit("/", 1)[0], "not a snapshot") for role, _ in now.lost):
         raise _nowhere(now, looked)
 
@@ -60,26 +79,30 @@ def _nowhere(now: Plan, looked: Mapping[str, str]) -> EmbspecError:
         for role, digest in now.lost))
 
 
-def _search(pinned: Step, source: Step, world: DiskWorld, tell: Callable[[str], None]) -> str:
+def _search(
+    pinned: Step, source: Step, steps: Mapping[str, Step], world: DiskWorld, tell: Callable[[str], None]
+) -> str:
     """Empty where it was found; else what was looked at, in words."""
     folder = world.at.folder
     root = git.top(folder)
     live = source.node.stage.live
-    if not root or not live or source.node.stage.needs(source.node.params, []):
+    if not root or not live:
         return "there is no git history here to read older ones from"
-    globs = live(source.node.typed)
+    globs = [glob for glob in live(source.node.typed) if not is_address(glob)]
     revisions = _revisions(pinned, world, [anchored(glob) for glob in globs])
     tell(f"not in the store, looking in {len(revisions)} revisions of git")
     wanted = {artefact: digest_of(text) for artefact, text in pinned.out.items()}
     with world.objects.scratch() as scratch, git.Blobs(folder, scratch) as blobs:
         tried = set[bytes]()
+        beside = _beside(source, steps, world, f"{scratch}/needs")
         for number, revision in enumerate(revisions):
             files = git.tree(revision, root)
             names = selected(folder, globs, files, os.path.dirname(world.at.out))
             held = git.linked(files, names.values(), blobs)
             found = {name: held[path] for name, path in names.items() if path in held}
             same = xxhash.xxh3_128_digest(repr(sorted(found.items())).encode())
-            if found and same not in tried and _fits(source, found, blobs, wanted, world, f"{scratch}/{number}"):
+            if found and same not in tried and _fits(
+                    source, GitTree(found, blobs, beside.fetched), beside.needs, wanted, world, f"{scratch}/{number}"):
                 tell(f"read from revision {revision[:12]}")
                 return ""
             tried.add(same)
@@ -95,17 +118,28 @@ def _revisions(pinned: Step, world: DiskWorld, globs: Sequence[str]) -> list[str
     return list(dict.fromkeys([*named, *git.touching(world.at.folder, globs, MOST)]))[:MOST]
 
 
+def _beside(source: Step, steps: Mapping[str, Step], world: DiskWorld, folder: str) -> Beside:
+    """As the lock has them; what lies elsewhere may be fetched for it, and has to be what is pinned."""
+    node = source.node
+    roles = [role.rsplit("/", 1) for role in node.stage.needs(node.params, list(steps))]
+    needs = {f"{name}/{artefact}": digest_of(steps[name].out[artefact]) for name, artefact in roles}
+    fetched = fetch(node, source.pin, world, _silent)
+    paths = {role: world.objects.lay(digest, os.path.join(folder, str(number))) if digest.startswith("tree ")
+             else world.objects.verified(digest) for number, (role, digest) in enumerate(needs.items())}
+    return Beside(paths, {name: world.objects.path(digest_of(pin)) for name, pin in fetched.items()})
+
+
 def _fits(
-    source: Step, found: Mapping[str, str], blobs: git.Blobs, wanted: Mapping[str, str], world: DiskWorld, folder: str
+    source: Step, tree: GitTree, needs: Mapping[str, str], wanted: Mapping[str, str], world: DiskWorld, folder: str
 ) -> bool:
     """Run the stage over these files; where it makes the wanted bytes, every one of them, the store gets them."""
     node, out, scratch = source.node, os.path.join(folder, "out"), os.path.join(folder, "scratch")
     for path in (out, scratch):
         os.makedirs(path)
     given = Given(seed_of(node.typed, node.name), {}, world.objects.store, {})
-    task = Task(node.name, node.stage.make, node.typed, {}, out, scratch, given, (), "", 0, "")
+    task = Task(node.name, node.stage.make, node.typed, needs, out, scratch, given, (), "", 0, "")
     try:
-        work(task, _silent, GitTree(found, blobs))
+        work(task, _silent, tree)
     except Exception:
         return False  # documents that could not be read then, for whatever reason, make no snapshot now
     paths = {artefact: os.path.join(out, artefact) for artefact in wanted}

@@ -12,7 +12,7 @@ from embspec.errors import EmbspecError, fail
 from embspec.plan.canonical import plain, scalar
 from embspec.plan.keys import key
 from embspec.plan.nodes import Node
-from embspec.plan.pins import ENV, TREE
+from embspec.plan.pins import ENV, TREE, files_of
 from embspec.plan.plan import PACKAGES, Step
 from embspec.plan.protocol import Made, Progress
 from embspec.plan.values import Block, Record, Texts, digest_of
@@ -27,7 +27,7 @@ from embspec.store.environment import listing as packages_of
 from embspec.store.live import LiveTree, tree_pin
 from embspec.store.machine import CPU, DEVICE, PROFILE, SPARE, THREADS
 from embspec.store.objects import listing
-from embspec.store.world import DiskWorld
+from embspec.store.world import DiskWorld, is_address
 
 
 class Ran(NamedTuple):
@@ -43,6 +43,8 @@ def run_stage(
 ) -> Ran:
     """Do the work of one stage whose inputs are all at hand."""
     check_packages(step.node.packages)
+    fetched = fetch(step.node, step.pin, world, tell)
+    step = step._replace(pin={**step.pin, **fetched})
     with world.objects.scratch() as folder:
         task = _task(step, known, world, folder)
         copies = os.path.join(folder, "copies")
@@ -123,7 +125,7 @@ def _handed(text: str | None) -> str | None:
 
 def _needs(step: Step, digests: Mapping[str, str], world: DiskWorld, folder: str) -> dict[str, str]:
     """The artefacts a stage declared, and of its pins those that are bytes; a tree is laid out as a folder."""
-    pins = {name: digest_of(step.pin.get(name, "")) for name in step.node.pins}
+    pins = {name: digest_of(step.pin.get(name, "")) for name in step.node.pins if not is_address(name)}
     bytes_ = {f"pin.{name}": digest for name, digest in pins.items()
               if digest.startswith("sha256:") and world.has(digest)}
     return {
@@ -142,7 +144,8 @@ def _live_tree(step: Step, world: DiskWorld, copies: str) -> LiveTree | None:
     globs = stage.live(_params(step))
     if pin := world.believed(globs):
         return LiveTree(bring(step.node, globs, pin, world, os.path.join(copies, "brought")), keep)
-    return LiveTree(world.find(globs), keep)
+    found = world.find(globs)
+    return LiveTree(found, keep, {} if keep else world.digests(found))
 
 
 def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> dict[str, str]:
@@ -153,14 +156,30 @@ def _pins(step: Step, made: Made, live: LiveTree | None, world: DiskWorld) -> di
         pins[TREE] = tree_pin(rows)
         if stage.sticky(step.node.typed) and pins[TREE] != step.pin.get(TREE):
             raise _other_files(step.node.name, step.pin.get(TREE, "nothing"), pins[TREE])
-        world.settle(stage.live(step.node.typed), pins[TREE])
+        for globs in {stage.live(step.node.typed), files_of(step.node, step.pin)}:
+            world.settle(globs, pins[TREE])
         world.objects.put(listing(rows))  # so that a later plan can name the files that changed
         for copy in live.copies():
             world.objects.adopt(copy)
     pins |= {name: step.pin[name] for name in (*step.node.settles, ENV) if name in step.pin}
     for name in step.node.pins:
-        pins[name] = world.objects.adopt(str(made.keep[name])) if name in made.keep else scalar(made.pins[name])
+        if is_address(name):
+            pins[name] = step.pin[name]
+        else:
+            pins[name] = world.objects.adopt(str(made.keep[name])) if name in made.keep else scalar(made.pins[name])
     return pins
+
+
+def fetch(node: Node, pin: Texts, world: DiskWorld, tell: Callable[[Progress], None]) -> dict[str, str]:
+    """What a stage reads from elsewhere, now in the store: address to pin."""
+    found: dict[str, str] = {}
+    for address in filter(is_address, node.pins):
+        from embspec.store import remote
+
+        wanted = remote.Wanted(address, pin.get(address, ""), node.name, next(iter(node.params), ""), world.may_fetch)
+        found[address] = remote.bring(
+            wanted, world.objects, lambda *said: tell(Progress(f"fetching {said[0]}", *said[1:])))
+    return found
 
 
 def _other_files(stage: str, then: str, now: str) -> EmbspecError:

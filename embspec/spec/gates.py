@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from embspec.errors import Problem, Where
 from embspec.measure.gate import Gate, GateError, from_mapping, line, parse_line
-from embspec.measure.gate_words import FORMS, MEASURES
+from embspec.measure.gate_words import FORMS, MEASURES, TEXTS
 from embspec.measure.metrics import DEEP, split_name
 from embspec.spec.fields import near
 from embspec.spec.text import Node
@@ -34,6 +34,9 @@ def world(tree: Node) -> World:
     """What gates can name, taken from the tree: the rest of the spec may be wrong too."""
     evaluation = _mapping(_mapping(tree).get("eval"))
     suites: dict[str, tuple[str, ...]] = {"domain": ()}
+    strategy = _mapping(_mapping(_mapping(tree).get("corpus")).get("chunking")).get("strategy")
+    if strategy is not None and strategy.value != "none":
+        suites["documents"] = ()  # implied, as `resolve` has it
     for name, node in _mapping(evaluation.get("suites")).items():
         metrics = _mapping(node).get("metrics")
         items = metrics.value if metrics is not None and isinstance(metrics.value, list) else []
@@ -95,6 +98,8 @@ def _problem(error: GateError, item: Node) -> Problem:
 
 def _held(gate: Gate, around: World, text: str) -> None:
     """Holds a gate against the rest of the spec; `text` is its line, where it is one."""
+    if gate.metric in TEXTS:
+        _held_of_texts(gate, around, text)
     suite = gate.suite or "domain"
     if suite not in around.suites:
         best = near(suite, around.suites)
@@ -116,6 +121,19 @@ def _held(gate: Gate, around: World, text: str) -> None:
             raise _misfit(f"eval.runs has no `{run}`", fix, field, name, text)
     if not around.model and gate.metric not in MEASURES:
         _held_without_model(gate, text)
+
+
+def _held_of_texts(gate: Gate, around: World, text: str) -> None:
+    """A figure of the documents is the same whatever ranks them."""
+    for key, field in (("relative_to", "ref"), *((name, name) for name in ("dim", "precision", "suite", "system"))):
+        if getattr(gate, field) is not None:
+            fix = f"hold it against a number: `{gate.metric} <= 0.02`"
+            said = f"{gate.metric} is a figure of the documents, whatever ranks them"
+            raise _misfit(said, fix, key, str(getattr(gate, field)), text)
+    if not around.model:
+        fix = "take the gate out, or add `model: {base: …}`"
+        raise _misfit(f"{gate.metric} is of the model that reads the documents, and the spec has none", fix, "metric",
+                      gate.metric, text)
 
 
 def _held_without_model(gate: Gate, text: str) -> None:

@@ -5,6 +5,7 @@ import os
 from typing import NamedTuple
 
 from embspec.errors import Problem, Where
+from embspec.spec.addresses import address_problem
 
 
 class Ground(NamedTuple):
@@ -22,7 +23,9 @@ def is_address(text: str) -> bool:
 
 def problem(text: str, folder: str, ground: Ground, where: Where, field: str) -> Problem | None:
     """What is wrong with a path that a file in `folder` names; None when nothing is."""
-    if is_address(text) or ground.outside:
+    if is_address(text):
+        return address_problem(text, where, field)
+    if ground.outside:
         return None
     if text.startswith("~"):
         return Problem(

@@ -7,7 +7,8 @@ from typing import Any
 from embspec.measure.gate import Gate
 from embspec.spec.gates import needs
 from embspec.spec.sections import Spec
-from embspec.spec.sections_eval import Eval, SplitSuite
+from embspec.spec.sections_data import Corpus
+from embspec.spec.sections_eval import DocumentSuite, Eval, SplitSuite
 from embspec.spec.sections_model import Model, StaticBase
 from embspec.spec.sections_pairs import Debias, Filter, Pairs
 from embspec.spec.sections_train import Train
@@ -28,7 +29,7 @@ def resolved(spec: Spec, gates: Mapping[str, Gate]) -> Spec:
     model = _model(spec.model) if spec.model is not None else None
     pairs = [_source(source, len(spec.pairs) == 1) for source in spec.pairs]
     train = _train(spec.train, model.method) if model is not None else spec.train
-    evaluation = _evaluation(spec.eval, gates, model is not None)
+    evaluation = _evaluation(spec.eval, gates, model is not None, _suites(spec.corpus))
     filled: Spec = _with(spec, model=model, train=train, pairs=pairs, eval=evaluation)
     return filled
 
@@ -49,7 +50,7 @@ def _train(train: Train, method: str | None) -> Train:
 
 
 def _source(source: Pairs, alone: bool) -> Pairs:
-    kind = "gold" if source.path is not None else "synthetic" if source.generate is not None else "implicit"
+    kind = "gold" if source.path is not None else "implicit" if source.click_log is not None else "synthetic"
     trust = source.trust or kind
     roles = source.roles or (ORDER if alone else ROLES[trust])
     filled: Pairs = _with(
@@ -62,12 +63,18 @@ def _source(source: Pairs, alone: bool) -> Pairs:
     return filled
 
 
-def _evaluation(section: Eval, gates: Mapping[str, Gate], model: bool) -> Eval:
+def _suites(corpus: Corpus) -> dict[str, Any]:
+    """The test; where documents are cut, once more by document, which another way of cutting leaves comparable."""
+    cut = {"documents": DocumentSuite(split="test", by="document")} if corpus.chunking.strategy != "none" else {}
+    return {"domain": SplitSuite(split="test"), **cut}
+
+
+def _evaluation(section: Eval, gates: Mapping[str, Gate], model: bool, suites: Mapping[str, Any]) -> Eval:
     metrics, dims, precisions, systems = needs(gates)
     systems = [name for name in systems if model or name != "base"]  # `locked` may ask for it
     filled: Eval = _with(
         section,
-        suites={"domain": SplitSuite(split="test"), **section.suites},
+        suites={**suites, **section.suites},
         metrics=_and(section.metrics, metrics),
         dims=_and(["auto"] if section.dims == "auto" else section.dims, dims) if dims else section.dims,
         precisions=_and(section.precisions, precisions),

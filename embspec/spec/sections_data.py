@@ -110,7 +110,9 @@ class CorpusDedup(Section):
 class Corpus(Section):
     """The documents that are searched."""
 
-    path: Paths = Field(description="globs of jsonl, csv, tsv, parquet, md, html, txt, rst, pdf or docx; a BEIR folder")
+    path: Paths = Field(
+        description="globs of jsonl, csv, tsv, parquet, md, html, txt, rst, pdf or docx; a BEIR folder; an address"
+    )
     fields: CorpusFields = Field(default_factory=CorpusFields, description="which field of a row is what")
     metadata: Texts = Field(default=[], description="fields kept with each document")
     chunking: Chunking = Field(

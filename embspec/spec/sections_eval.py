@@ -31,6 +31,15 @@ class SplitSuite(Section):
     split: Literal["test", "validation"] = Field(description="a part of this spec's own pairs")
 
 
+class DocumentSuite(Section):
+    """The same queries, and what is found for them by document."""
+
+    split: Literal["test", "validation"] = Field(description="a part of this spec's own pairs")
+    by: Literal["text", "document"] = Field(
+        description="what is found: texts as they are searched, or the documents that they are parts of"
+    )
+
+
 class BeirSuite(Section):
     """A BEIR folder with a corpus of its own."""
 
@@ -55,12 +64,13 @@ class CommandSuite(Section):
 def _suite_kind(value: Any) -> str:
     if isinstance(value, dict):
         # `split` stands for a mapping that names no kind: its section then says what is missing.
-        return next((f"|{kind}" for kind in ("command", "beir", "path", "split") if kind in value), "|split")
+        return next((f"|{kind}" for kind in ("command", "beir", "path", "by", "split") if kind in value), "|split")
     return kind_of(value)
 
 
 Suite = Annotated[
     Annotated[SplitSuite, Tag("|split")]
+    | Annotated[DocumentSuite, Tag("|by")]
     | Annotated[BeirSuite, Tag("|beir")]
     | Annotated[FileSuite, Tag("|path")]
     | Annotated[CommandSuite, Tag("|command")],

@@ -205,14 +205,18 @@ class Debias(Section):
 
 
 FieldMap = Annotated[dict[str, Text], AfterValidator(_known_fields), Says("a mapping from our fields to the file's")]
-SOURCES = ("path", "generate", "click_log")
+OWNED = (("qrels", "path"), ("fields", "path"), ("filter", "generate"), ("debias", "click_log"))  # what goes with what
+SOURCES = ("path", "from", "generate", "click_log")
 
 
 class Pairs(Section):
     """A source of pairs, a stage of its own."""
 
     name: Name = Field(description="the source's name, and its stage's: pairs.NAME")
-    path: Path | None = Field(default=None, description="a file of pairs, or a BEIR folder")
+    path: Path | None = Field(default=None, description="a file of pairs, a glob of them, a BEIR folder, or an address")
+    # A word that Python keeps for itself is a field all the same.
+    __annotations__["from"] = 'Literal["headings"] | None'
+    vars()["from"] = Field(default=None, description="pairs made from the corpus: its headings as weak questions")
     format: Literal["auto", "embspec", "beir", "bge", "cohere", "tevatron", "llamaindex", "csv", "faq"] = Field(
         default="auto", description="how the file is read"
     )
@@ -223,7 +227,7 @@ class Pairs(Section):
     debias: Debias | None = Field(default=None, description="how clicks are weighted")
     trust: Literal["gold", "curated", "synthetic", "implicit"] | None = Field(
         default=None,
-        description="how far it is trusted; null is gold for a file, synthetic for generate, implicit for clicks",
+        description="how far it is trusted; null is gold for a file, implicit for clicks, else synthetic",
     )
     roles: Roles | None = Field(default=None, description="where its pairs may go; null goes by trust")
     fields: FieldMap = Field(default={}, description="names of the fields in the file, by ours")
@@ -234,7 +238,10 @@ class Pairs(Section):
         given = [field for field in SOURCES if getattr(self, field) is not None]
         if not given:
             raise wrong(
-                "spec.missing", f"`{self.name}` has no pairs", "add `path`, `generate` or `click_log`", at="name"
+                "spec.missing",
+                f"`{self.name}` has no pairs",
+                "add `path`, `from`, `generate` or `click_log`",
+                at="name",
             )
         if len(given) > 1:
             raise wrong(
@@ -244,8 +251,8 @@ class Pairs(Section):
                 at=given[1],
                 also=given[0],
             )
-        for field, owner in (("qrels", "path"), ("filter", "generate"), ("debias", "click_log")):
-            if getattr(self, field) is not None and given != [owner]:
+        for field, owner in OWNED:
+            if getattr(self, field) not in (None, {}) and given != [owner]:
                 raise wrong(
                     "spec.conflict",
                     f"`{field}` goes with `{owner}`, and `{self.name}` has `{given[0]}`",

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from embspec.plan.protocol import Needs, Params, last_round
-from embspec.stages.live import CROSS_ENCODER
+from embspec.stages.live import CROSS_ENCODER, parsers
 
 ARRAYS = ("numpy", "safetensors", "tokenizers")
 TORCH = (*ARRAYS, "torch")
@@ -14,7 +14,8 @@ NUMERICS = ("numerics.profile", "numerics.threads")
 
 # What an evaluation, a verdict and a page are made from, as far as the spec has it.
 REPORTED = (
-    "split/leaks.json", "split/test.jsonl", "lexical/tokenizer.json", "lexical/tried.json", "negatives/ledger.jsonl",
+    "survey/lengths.json", "survey/duplicates.json", "split/leaks.json", "split/test.jsonl",
+    "lexical/tokenizer.json", "lexical/tried.json", "negatives/ledger.jsonl",
     "train/trace", "choose/choice.json", "choose/tried.json", "evaluate/scores", "evaluate/runs", "gates/verdict.json",
 )
 CARDED = (
@@ -23,6 +24,7 @@ CARDED = (
 )
 MODELLED = ("base/base", "train/model", "export/ranges.json", "choose/choice.json")
 JUDGED = ("evaluate/scores", "evaluate/runs", "choose/choice.json")
+TRUNCATED = "truncated_fraction"  # the metric of a gate that is about texts, and not about a model
 
 
 def every_source(names: Sequence[str]) -> tuple[str, ...]:
@@ -124,6 +126,28 @@ def has_gates(values: Params) -> bool:
     return has_pairs(values) and any(path.startswith("gates.") for path in values)
 
 
+def corpus_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
+    """Chunks have a limit in tokens, which the base counts."""
+    return ("base/base",) if params.get("corpus.chunking.strategy") == "structure" and "base" in names else ()
+
+
+def corpus_packages(values: Params) -> tuple[str, ...]:
+    """What reads the files that the spec names, and what counts tokens."""
+    counting = ARRAYS if values["corpus.chunking.strategy"] == "structure" else ()
+    return tuple(sorted({"ruamel.yaml", "xxhash", *parsers(values), *counting}))
+
+
+def survey_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
+    """The base counts the tokens; without one nobody reads, and nothing is cut off."""
+    return (*(("base/base",) if "base" in names else ()), "snapshot/documents.jsonl", "snapshot/manifest")
+
+
+def gates_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
+    """What was measured; how long the texts are where a gate is about that."""
+    asks = any(path.startswith(f"{TRUNCATED} ") for path in params)  # a gate is known by its own line
+    return (*made(JUDGED, names), *(("survey/lengths.json",) if asks else ()))
+
+
 def lexical_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     """The validation queries choose among tokenizers, the documents say their language."""
     if params.get("eval.bm25.tokenizer") == "auto":
@@ -134,7 +158,7 @@ def lexical_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
 
 def evaluate_needs(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     """The parts that its suites ask of, and the models where there are any."""
-    parts = sorted({params[path] for path in params if path.startswith("eval.suites.")})
+    parts = sorted({params[path] for path in params if path.startswith("eval.suites.") and path.endswith(".split")})
     roles = [*(f"split/{part}.jsonl" for part in parts), "snapshot/documents.jsonl", "snapshot/manifest"]
     return (*roles, "lexical/tokenizer.json", *made(MODELLED, names))
 

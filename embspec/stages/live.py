@@ -1,7 +1,15 @@
 """Which live files the reading stages open."""
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from embspec.plan.protocol import Params
+
+Live = Callable[[Params], tuple[str, ...]]
+
+# What is fetched, and what stands between an address and its pin: no address of a spec has it.
+ADDRESSES = ("https://", "http://", "s3://")
+PINNED = "#"
 
 CROSS_ENCODER = "negatives.guard.cross_encoder"
 
@@ -30,6 +38,25 @@ BASE_FILES: tuple[str, ...] = (
     "[0-9]*_*/*.model",
     "[0-9]*_*/*.safetensors",
 )
+
+# The package that reads a kind of document; what is not listed here is read without one.
+PARSERS: Mapping[str, str] = {
+    ".docx": "python-docx",
+    ".htm": "selectolax",
+    ".html": "selectolax",
+    ".md": "ruamel.yaml",
+    ".parquet": "pyarrow",
+    ".pdf": "pypdfium2",
+    ".rst": "docutils",
+    ".yaml": "ruamel.yaml",
+    ".yml": "ruamel.yaml",
+}
+
+
+def parsers(params: Params) -> tuple[str, ...]:
+    """The packages that the endings in a corpus' globs ask for; a glob that names no ending asks for none."""
+    asked = {PARSERS[end] for path in corpus_files(params) for end in PARSERS if path.lower().endswith(end)}
+    return tuple(sorted(asked))
 
 
 def base_files(params: Params) -> tuple[str, ...]:
@@ -70,7 +97,7 @@ def cross_encoder_revision(params: Params) -> str:
 
 def given_files(params: Params) -> tuple[str, ...]:
     """The files of negatives that somebody else found; a path is one file, whatever letters it has."""
-    return tuple(_literal(path) for path in given_paths(params))
+    return tuple(_fixed(params, path) if is_address(path) else _literal(path) for path in given_paths(params))
 
 
 def given_paths(params: Params) -> dict[str, str]:
@@ -112,15 +139,35 @@ def _is_folder(path: str) -> bool:
     return path.endswith("/") or not ("." in last.strip(".") or "*" in last or "?" in last)
 
 
+def is_address(path: str) -> bool:
+    """Whether a file lies elsewhere: it is fetched once, and known by its digest from then on."""
+    return path.startswith(ADDRESSES)
+
+
+def addresses(live: Live) -> Live:
+    """Of what a stage reads, the files that lie elsewhere: each has a pin of its own."""
+    return lambda params: tuple(sorted({file.partition(PINNED)[0] for file in live(params) if is_address(file)}))
+
+
+def _fixed(params: Params, file: str) -> str:
+    """An address with what is pinned of it, where anything is."""
+    pin = params.get(f"pin.{file}") if is_address(file) else None
+    return f"{file}{PINNED}{pin}" if pin else file
+
+
 def corpus_files(params: Params) -> tuple[str, ...]:
     """The globs of a corpus; a folder is a BEIR folder."""
-    return tuple(f"{p.rstrip('/')}/corpus.jsonl" if _is_folder(p) else p for p in params["corpus.path"])
+    paths = (f"{p.rstrip('/')}/corpus.jsonl" if _is_folder(p) else p for p in params["corpus.path"])
+    return tuple(_fixed(params, path) for path in paths)
 
 
 def pairs_files(params: Params) -> tuple[str, ...]:
     """The files of a pair source; a folder is a BEIR folder, with the judgements of one published split."""
     path = params["pairs.path"]
+    if path is None:  # what is made from the corpus opens no file
+        return ()
     if params["pairs.format"] == "beir" or (params["pairs.format"] == "auto" and _is_folder(path)):
         folder = path.rstrip("/")
-        return (f"{folder}/queries.jsonl", f"{folder}/qrels/{params['pairs.qrels'] or '*'}.tsv")
-    return (path,)
+        files = (f"{folder}/queries.jsonl", f"{folder}/qrels/{params['pairs.qrels'] or '*'}.tsv")
+        return tuple(_fixed(params, file) for file in files)
+    return (_fixed(params, path),)

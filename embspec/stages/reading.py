@@ -7,7 +7,7 @@ import json
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from embspec.errors import EmbspecError, Problem, Where
@@ -48,6 +48,11 @@ class Problems:
         else:
             self.more += 1
 
+    @property
+    def count(self) -> int:
+        """How many there are, those too that are only counted."""
+        return len(self.shown) + self.more
+
     def stop(self) -> None:
         """Raise what was noted, if anything was."""
         if not self.shown:
@@ -71,8 +76,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def some(names: Iterable[str], most: int = 12) -> str:
     """Names in order, for a message; the end of a long list is only counted."""
     # A name out of JSON may hold half a surrogate pair, which no terminal takes.
-    ordered = [name.encode("utf-8", "replace").decode() for name in sorted(names)]
+    ordered = [_visible(name.encode("utf-8", "replace").decode()) for name in sorted(names)]
     return ", ".join(ordered[:most]) + (f" and {len(ordered) - most} more" if len(ordered) > most else "")
+
+
+def _visible(name: str) -> str:
+    """A name with what nobody would see of it spelt out: a mark of the byte order, a blank that does not break."""
+    return name if name.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def ending(name: str) -> str:
@@ -134,27 +144,38 @@ def _decoded(data: bytes, where: Where, offset: int, problems: Problems) -> str 
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        text = f"not UTF-8: byte 0x{data[error.start]:02x} at offset {offset + error.start} of the file"
+        at = error.start
+        said = f"not UTF-8: byte 0x{data[at]:02x} at offset {offset + at} of the file"
         if offset == 0 and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            text = "not UTF-8: the file is UTF-16 (its first two bytes say so)"
-        place = where if not where.line else where._replace(column=len(data[: error.start].decode("utf-8")) + 1)
-        problems.add("input.encoding", text, place, "save the file as UTF-8")
-        return None
+            said = "not UTF-8: the file is UTF-16 (its first two bytes say so)"
+    place = where if not where.line else where._replace(column=len(data[:at].decode("utf-8")) + 1)
+    problems.add("input.encoding", said, place, "save the file as UTF-8")
+    return None
+
+
+def _no_zero(data: bytes, where: Where, offset: int, problems: Problems) -> bool:
+    """No text has a zero byte, but each other byte of UTF-16 is one: decoded, that would only look like text."""
+    at = data.find(b"\0")
+    if at >= 0 and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):  # what says that it is UTF-16 is told so
+        text = f"not a text in UTF-8: a zero byte at offset {offset + at} of the file, as UTF-16 has them"
+        problems.add("input.encoding", text, where, "save the file as UTF-8")
+        return False
+    return True
 
 
 def lines(tree: Tree, name: str, problems: Problems) -> Iterator[str]:
     """A file's lines, newline kept; reading ends at the first place that cannot be read as a line."""
     with tree.open(name) as file:
-        number, offset = 0, 0
-        while data := file.readline(LIMIT + 1):
-            number += 1
+        offset = 0
+        for number, data in enumerate(iter(lambda: file.readline(LIMIT + 1), b""), 1):
             where = Where(name, number)
             if len(data) > LIMIT:
                 fix = "split the document, or look for a missing line break"
                 problems.add("input.too-long", f"this line is longer than {LIMIT >> 20} MB", where, fix)
                 return
             skip = len(BOM) if number == 1 and data.startswith(BOM) else 0
-            text = _decoded(data[skip:], where, offset + skip, problems)
+            known = _no_zero(data, where, offset, problems)
+            text = _decoded(data[skip:], where, offset + skip, problems) if known else None
             if text is None:
                 return
             offset += len(data)
@@ -162,17 +183,37 @@ def lines(tree: Tree, name: str, problems: Problems) -> Iterator[str]:
             yield text[:-2] + "\n" if text.endswith("\r\n") else text
 
 
+def raw(tree: Tree, name: str, limit: int, problems: Problems) -> bytes | None:
+    """A file's bytes at once; more of them than the limit are a problem."""
+    with tree.open(name) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        problems.add("input.too-long", f"this file is longer than {limit >> 20} MB", Where(name), "split the document")
+        return None
+    return data
+
+
+def decoded(data: bytes, where: Where, problems: Problems, charset: str = "utf-8") -> str | None:
+    """A file's bytes as text, with the line's end of every system as one; a byte that is none is told by its offset."""
+    if not _no_zero(data, where, 0, problems):
+        return None
+    if charset == "utf-8":
+        skip = len(BOM) if data.startswith(BOM) else 0
+        text = _decoded(data[skip:], where, skip, problems)
+    else:
+        try:
+            text = data.decode(charset)
+        except UnicodeDecodeError as error:
+            said = f"not {charset}, which the file says it is: byte 0x{data[error.start]:02x} at offset {error.start}"
+            problems.add("input.encoding", said, where, "save the file as UTF-8")
+            return None
+    return None if text is None else text.replace("\r\n", "\n")
+
+
 def whole(tree: Tree, name: str, problems: Problems) -> str | None:
     """A file's text at once, for formats that are not read by line."""
-    with tree.open(name) as file:
-        data = file.read(LIMIT + 1)
-    where = Where(name)
-    if len(data) > LIMIT:
-        problems.add("input.too-long", f"this file is longer than {LIMIT >> 20} MB", where, "split the document")
-        return None
-    skip = len(BOM) if data.startswith(BOM) else 0
-    text = _decoded(data[skip:], where, skip, problems)
-    return None if text is None else text.replace("\r\n", "\n")
+    data = raw(tree, name, LIMIT, problems)
+    return None if data is None else decoded(data, Where(name), problems)
 
 
 def _no_constant(word: str) -> NoReturn:
@@ -195,9 +236,13 @@ def json_rows(tree: Tree, name: str, problems: Problems) -> Iterator[Row]:
         try:
             value = parse(text.rstrip("\n"))  # or an end that is missing would be on the next line
         except json.JSONDecodeError as error:
-            problems.add("input.json", f"not JSON: {error.msg.lower()}", where._replace(column=error.colno), fix)
+            place, said, todo = where._replace(column=error.colno), f"not JSON: {error.msg.lower()}", fix
+            if text.startswith("\ufeff"):  # files were put together, one of which began with it
+                said, todo = "a byte order mark stands here, and may only begin a file", "take its three bytes out"
+            problems.add("input.json", said, place, todo)
         except (ValueError, RecursionError) as error:
-            problems.add("input.json", f"not JSON that can be read: {error}", where, fix)
+            said = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+            problems.add("input.json", f"not JSON that can be read: {said}", where, fix)
         else:
             if isinstance(value, dict):
                 yield Row(where, value)
@@ -209,17 +254,17 @@ def csv_rows(tree: Tree, name: str, needed: Sequence[Names], problems: Problems)
     """The rows of a csv or tsv file by the names of its header."""
     delimiter = "\t" if ending(name) == ".tsv" else ","
     before = csv.field_size_limit(LIMIT)
-    reader = csv.reader(lines(tree, name, problems), delimiter=delimiter, strict=True)
-    start = 1
+    newest, start = [""], 1
+    reader = csv.reader(_noted(lines(tree, name, problems), newest), delimiter=delimiter, strict=True)
+    header: list[str] = []
     try:
-        header: list[str] = []
         for cells in reader:
             where, start = Where(name, start), reader.line_num + 1
             if not any(cells):
                 continue
             if not header:
                 header = [cell.strip() for cell in cells]
-                if not _header_holds(header, delimiter, needed, where, problems):
+                if not _header_holds(header, newest[0], delimiter, needed, where, problems):
                     return
             elif len(cells) != len(header):
                 text = f"{count(len(cells), 'cell')} where the header has {len(header)}"
@@ -227,29 +272,52 @@ def csv_rows(tree: Tree, name: str, needed: Sequence[Names], problems: Problems)
             else:
                 yield Row(where, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        text = f"cannot be read as csv from this line on: {error}"
-        problems.add("input.csv", text, Where(name, start), 'check the "quotes" here: each must be closed, or doubled')
+        where = Where(name, start)
+        if header or not _separated_otherwise(newest[0], delimiter, needed, where, problems):
+            fix = 'check the "quotes" here: each must be closed, or doubled'
+            problems.add("input.csv", f"cannot be read as csv from this line on: {error}", where, fix)
     finally:
         csv.field_size_limit(before)
 
 
+def _noted(texts: Iterable[str], newest: list[str]) -> Iterator[str]:
+    """The same lines, the newest of them kept for a message."""
+    for newest[0] in texts:
+        yield newest[0]
+
+
 def _header_holds(
-    header: list[str], delimiter: str, needed: Sequence[Names], where: Where, problems: Problems
+    header: list[str], text: str, delimiter: str, needed: Sequence[Names], where: Where, problems: Problems
 ) -> bool:
     """Does a header have the columns that are needed? What is amiss is noted."""
     twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
     for cell in twice:
         problems.add("input.header", f"two columns are called {cell!r}", where, "rename one of them")
-    lacking = [names for names in needed if not any(name in header for name in names)]
-    found = max((sign for sign in DELIMITERS if sign != delimiter), key=header[0].count)
-    if lacking and len(header) == 1 and found in header[0]:
-        text = f"the columns are separated by {DELIMITERS[found]}, expected {DELIMITERS[delimiter]}"
-        named = {",": "rename the file to end in .csv", "\t": "rename the file to end in .tsv"}
-        problems.add("input.delimiter", text, where, named.get(found, "save the file with commas"))
+    lacking = _lacking(needed, header)
+    if lacking and _separated_otherwise(text, delimiter, needed, where, problems):
         return False
     for names in lacking:
         lacks_field(names, header, where, problems, "column")
     return not twice and not lacking
+
+
+def _lacking(needed: Sequence[Names], header: Collection[str]) -> list[Names]:
+    return [names for names in needed if not any(name in header for name in names)]
+
+
+def _separated_otherwise(
+    text: str, delimiter: str, needed: Sequence[Names], where: Where, problems: Problems
+) -> bool:
+    """Note a header that another sign separates: by it the columns are there, or it stands where ours does not."""
+    others = [sign for sign in DELIMITERS if sign != delimiter and sign in text]
+    right = [sign for sign in others if not _lacking(needed, [cell.strip(' "\r\n') for cell in text.split(sign)])]
+    found = next(iter(right), "") or max(others if delimiter not in text else (), key=text.count, default="")
+    if not found:
+        return False
+    said = f"the columns are separated by {DELIMITERS[found]}, expected {DELIMITERS[delimiter]}"
+    named = {",": "rename the file to end in .csv", "\t": "rename the file to end in .tsv"}
+    problems.add("input.delimiter", said, where, named.get(found, f"save the file with {DELIMITERS[delimiter]}"))
+    return True
 
 
 def lacks_field(names: Names, there: Iterable[str], where: Where, problems: Problems, word: str = "field") -> None:

@@ -3,14 +3,18 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from embspec.plan.protocol import Params
 from embspec.retrieval.bags import Bags
 from embspec.retrieval.bm25 import BM25
 from embspec.retrieval.tokenize import Tokenizer, tokenizer
+
+T = TypeVar("T")
+
+MANY, LARGE = 256, 1 << 20  # items of a block, and letters of them together, at most
 
 
 class Document(NamedTuple):
@@ -19,11 +23,12 @@ class Document(NamedTuple):
     id: str
     title: str
     text: str
+    context: str = ""  # of a chunk: the headings over it
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Document:
         """A row of `documents.jsonl`."""
-        return cls(row["id"], row["title"] or "", row["text"])
+        return cls(row["id"], row["title"] or "", row["text"], row.get("context") or "")
 
 
 class Echoes:
@@ -63,7 +68,9 @@ class Lexical(NamedTuple):
 
 
 def passage(document: Document) -> str:
-    """The text that stands for a document wherever it is searched: title first."""
+    """The text that stands for a document wherever it is searched: title first, and the headings over a chunk."""
+    if document.context:
+        return f"{document.title} {document.context} {document.text}".strip()
     return f"{document.title} {document.text}".strip()
 
 
@@ -125,6 +132,20 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 def loaded(line: bytes) -> Any:
     """What a line says; json would look for its encoding first."""
     return json.loads(str(line, "utf-8", "surrogatepass"))
+
+
+def blocks(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Items some at a time, in order; a large one comes alone, so that memory does not grow with how large all are."""
+    block: list[T] = []
+    held = 0
+    for item in items:
+        if block and (len(block) == MANY or held + size(item) > LARGE):
+            yield block
+            block, held = [], 0
+        block.append(item)
+        held += size(item)
+    if block:
+        yield block
 
 
 def count(path: Path) -> int:

@@ -17,6 +17,8 @@ MISSING = "missing"  # what is not installed here is like no version of it
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
+_EXTRA = re.compile(r"""([A-Za-z0-9._-]+)[^;]*;.*extra == ['"]([a-z-]+)['"]""")
+
 # What computes: another version of one of these may give other bits to the same row.
 _ENGINES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers")
 
@@ -52,7 +54,17 @@ def check_packages(packages: Sequence[str]) -> None:
     missing = [name for name in packages if not _version(name)]
     if missing:
         said = [Problem("nowhere.package", f"the package `{name}` is not installed here") for name in missing]
-        raise EmbspecError(*said[:-1], said[-1]._replace(fix="pip install " + " ".join(missing)))
+        raise EmbspecError(*said[:-1], said[-1]._replace(fix="pip install " + " ".join(_extras(missing))))
+
+
+def _extras(packages: Sequence[str]) -> list[str]:
+    """What to install: the extra of ours that brings a package, where it is one that only an extra does."""
+    try:
+        wanted = metadata.requires("embspec") or []
+    except metadata.PackageNotFoundError:
+        wanted = []
+    extra = {found[1]: found[2] for line in wanted if (found := _EXTRA.match(line)) and found[2] not in ("all", "dev")}
+    return list(dict.fromkeys(f'"embspec[{extra[name]}]"' if name in extra else name for name in packages))
 
 
 def check_device(kind: str) -> None:

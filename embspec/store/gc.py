@@ -23,7 +23,7 @@ from embspec.store.mark import Marks, Reach, Thing
 DAY = 86_400 * 10**9
 _CLOSED = "leases"  # in a batch: the builds that were at work when nothing more was moved into it
 _KINDS = OBJECTS, RECORDS, WORK, BANK, SET_ASIDE, BATCHES = (
-    "objects", "records", "unfinished work", "known vectors", "set aside", "trash")
+    "objects", "records", "unfinished work", "known rows", "set aside", "trash")
 
 
 class Wanted(NamedTuple):

@@ -30,19 +30,21 @@ class Found(NamedTuple):
     inode: int
     changed: int  # ctime: a file unpacked over another may keep size, mtime and inode
     cut: int = 0  # letters of the name that stand for the folder, so that no name holds a path of this machine
+    pinned: str = ""  # sha256 of what was fetched: known before it is read, and then held to it
 
     @property
     def path(self) -> str:
-        """Where it lies."""
-        return f"{self.base}/{self.name[self.cut:]}"
+        """Where it lies; what was fetched has a place that its name says nothing of."""
+        return self.base if self.pinned else f"{self.base}/{self.name[self.cut:]}"
 
 
-def find(folder: str, globs: Sequence[str], apart: str = "") -> list[Found]:
+def find(folder: str, globs: Sequence[str], apart: str = "", root: str = "") -> list[Found]:
     """The files that the globs match, by name; hidden ones are left out, as a shell does, and the folder `apart`.
 
+    A link out of the folder `root`, where one is given, is an error.
     `package:NAME/…` are files of an installed package, `hub:NAME@REVISION//…` those of the hub's cache.
     """
-    found = [each for glob in globs for each in _anywhere(folder, glob, apart)]
+    found = [each for glob in globs for each in _anywhere(folder, glob, apart, root)]
     if len(globs) > 1:
         found = list({each.name: each for each in found}.values())
     return sorted(found)
@@ -69,7 +71,7 @@ def anchored(glob: str) -> str:
     return os.path.normpath(os.path.join(anchor, pattern) if mark else glob)
 
 
-def _anywhere(folder: str, glob: str, apart: str) -> list[Found]:
+def _anywhere(folder: str, glob: str, apart: str, root: str) -> list[Found]:
     scheme, mark, rest = glob.partition(":")
     if mark and scheme == "package":
         name, _, pattern = rest.partition("/")
@@ -78,7 +80,9 @@ def _anywhere(folder: str, glob: str, apart: str) -> list[Found]:
         place, _, pattern = rest.partition("//")
         snapshot = hub_snapshot(place)
         return _under(f"hub/{os.path.basename(snapshot)}/", [snapshot], pattern) if snapshot else []
-    return _match(_Pattern.of(folder, glob), apart)
+    where = _Pattern.of(folder, glob)
+    _stays(where.start, root)
+    return _match(where, apart, root)
 
 
 def _under(prefix: str, folders: Sequence[str], pattern: str) -> list[Found]:
@@ -160,11 +164,11 @@ class _Pattern(NamedTuple):
         return name if _test(self.parts)(name) else ""
 
 
-def _match(pattern: _Pattern, apart: str) -> list[Found]:
+def _match(pattern: _Pattern, apart: str, root: str = "") -> list[Found]:
     if pattern.plain:
         path = pattern.start
         return [_found("/".join(pattern.parts), pattern.base, os.stat(path))] if os.path.isfile(path) else []
-    walk = _Walk(pattern.base, _test(pattern.parts), apart, [])
+    walk = _Walk(pattern.base, _test(pattern.parts), apart, root, [])
     walk.into(pattern.start, pattern.head, pattern.deep)
     return walk.found
 
@@ -202,11 +206,12 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class _Walk(NamedTuple):
-    """A way through folders: where names start, which names pass, what is not entered, and what was found."""
+    """A way through folders: where names start, which pass, what is not entered or left, and what was found."""
 
     base: str
     test: Callable[[str], object]
     apart: str
+    root: str
     found: list[Found]
 
     def into(self, folder: str, prefix: str, deep: int) -> None:
@@ -224,12 +229,31 @@ class _Walk(NamedTuple):
                 if deep != 1 and entry.path != self.apart:
                     self.into(entry.path, name + "/", max(deep - 1, 0))
             elif deep != 1 and entry.is_symlink() and entry.is_dir():
-                raise fail("input.linked-folder", f"`{entry.path}` is a link to a folder, and links are not followed",
-                           fix="name the folder itself in the path, or take the link away")
+                raise fail("input.linked-folder", "this is a link to a folder, and links are not followed",
+                           _shown(entry.path), "name the folder itself in the path, or take the link away")
             elif self.test(name):
+                if entry.is_symlink():
+                    _stays(entry.path, self.root)
                 info = _stat(entry)
                 if stat.S_ISREG(info.st_mode):
                     self.found.append(_found(name, self.base, info))
+
+
+def _stays(path: str, root: str) -> None:
+    """A path in the project may not lead out of it by a link; one whose letters say so was asked about before."""
+    if not root or not _below(path, root) or _below(os.path.realpath(path), os.path.realpath(root)):
+        return
+    raise fail("input.outside", "this is a link that leads out of the project", _shown(path),
+               "copy what it points to into the project; --allow-outside permits it")
+
+
+def _shown(path: str) -> Where:
+    """A path as a person here would type it."""
+    return Where(os.path.relpath(path))
+
+
+def _below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
 
 
 def _found(name: str, base: str, info: os.stat_result) -> Found:
@@ -253,8 +277,8 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result:
     try:
         return entry.stat()
     except FileNotFoundError:
-        raise fail("input.dangling-link", f"`{entry.path}` points to nothing",
-                   fix="remove the link, or restore what it points to") from None
+        raise fail("input.dangling-link", "this link points to nothing", _shown(entry.path),
+                   "remove the link, or restore what it points to") from None
 
 
 def tree_pin(rows: Sequence[tuple[str, str, int]]) -> str:
@@ -266,9 +290,13 @@ def tree_pin(rows: Sequence[tuple[str, str, int]]) -> str:
 class LiveTree:
     """What a reading stage gets: names and bytes, each byte hashed as it is consumed."""
 
-    def __init__(self, found: Sequence[Found], keep: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, found: Sequence[Found], keep: Callable[[], str] | None = None, known: Mapping[str, str] | None = None
+    ) -> None:
         self._found = {f.name: f for f in found}
         self._keep = keep  # gives a fresh path for a copy of each file, where the bytes become objects
+        self._known = known or {}  # sha256 of files that need not be read for it
+        self._told: set[str] = set()  # files that the stage took by their digest
         self._seen: dict[str, list[_Reader]] = {}
 
     def names(self) -> Sequence[str]:
@@ -284,18 +312,34 @@ class LiveTree:
         self._seen.setdefault(name, []).append(reader)
         return io.BufferedReader(reader, 1 << 18)  # type: ignore[type-var]
 
+    def digest(self, name: str) -> str:
+        """The sha256 of a file that was read, or that need not be read for it; else empty."""
+        if name in self._seen:
+            return self._seen[name][0].finish()[0]
+        if self._keep or name not in self._known:
+            return ""
+        self._told.add(name)
+        return self._known[name]
+
     def shown(self, name: str) -> str:
         """A file's path as a person here would type it."""
-        return os.path.relpath(self._found[name].path) if name in self._found else name
+        here = name in self._found and not self._found[name].pinned
+        return os.path.relpath(self._found[name].path) if here else name
 
     def consumed(self) -> list[tuple[str, str, int]]:
-        """Name, sha256 and size of every file as it was read; what a stage left unread is read now."""
+        """Name, sha256 and size of every file as it was read, or taken by its digest; the rest is read now."""
         for name in self._found:
-            if name not in self._seen:
+            if name not in self._seen and name not in self._told:
                 self.open(name).close()
-        rows = [(name, *self._seen[name][0].finish()) for name in self._found]
+        rows = [
+            (name, *self._seen[name][0].finish()) if name in self._seen else (name, self._known[name], found.size)
+            for name, found in self._found.items()
+        ]
         for name, digest, size in rows:
-            if any(r.finish() != (digest, size) for r in self._seen[name]):
+            if self._found[name].pinned not in ("", digest):
+                raise fail("corrupt.object", f"what the store has of `{name}` holds other bytes ({digest[:12]}…)",
+                           fix="run the command again: it is fetched anew")
+            if any(r.finish() != (digest, size) for r in self._seen.get(name, ())):
                 raise fail("input.changed", f"`{name}` changed while it was read", fix="run the command again")
         return rows
 

@@ -32,6 +32,8 @@ def opened(spec: str | None) -> Opened | None:
         return Opened(at, kept.values, file.read(), found, timings.load(at))
 
 
-def world(at: Places, store: str | None = None, environ: Mapping[str, str] = os.environ) -> DiskWorld:
+def world(
+    at: Places, store: str | None = None, environ: Mapping[str, str] = os.environ, outside: bool = False
+) -> DiskWorld:
     """The world of a project; in CI every byte is read again, because a restored cache may carry any time stamp."""
-    return DiskWorld(at, store or store_folder(environ), reread=environ.get("CI") == "true")
+    return DiskWorld(at, store or store_folder(environ), reread=environ.get("CI") == "true", outside=outside)

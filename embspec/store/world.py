@@ -20,13 +20,15 @@ from embspec.store.places import Places
 _RACY_NS = 100_000_000
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds
 
+ADDRESSES = ("https://", "http://", "s3://")
+
 CANDIDATE = "candidate"  # beside the last green build, what a red one made
 
 
 class DiskWorld:
     """Facts for the plan; the live tree is looked at once a command."""
 
-    def __init__(self, at: Places, store: str, reread: bool) -> None:
+    def __init__(self, at: Places, store: str, reread: bool, outside: bool = False) -> None:
         self.at = at
         self.objects = Objects(store)
         self._reread = reread  # every byte again, as in CI: a restored cache may carry any time stamp
@@ -34,6 +36,8 @@ class DiskWorld:
         self._listed: dict[tuple[str, ...], list[tuple[str, str, int]]] = {}
         self._believed: dict[tuple[str, ...], str] = {}
         self.hashed = 0
+        self._outside = outside  # whether links may lead out of the project
+        self.may_fetch = True  # whether files that lie elsewhere may be downloaded
 
     def live(self, globs: Sequence[str]) -> str:
         """The pin of the files that match, from the stat cache where it may be trusted."""
@@ -44,7 +48,18 @@ class DiskWorld:
 
     def find(self, globs: Sequence[str]) -> list[Found]:
         """The live files that match; what builds write into `out/` is no input, whatever a glob says of it."""
-        return find(self.at.folder, globs, os.path.dirname(self.at.out))
+        afar = [glob for glob in globs if is_address(glob)]
+        here = [glob for glob in globs if not is_address(glob)] if afar else globs
+        found = find(self.at.folder, here, os.path.dirname(self.at.out), "" if self._outside else self.at.root)
+        return sorted([*found, *self._fetched(afar)]) if afar else found
+
+    def _fetched(self, globs: Sequence[str]) -> list[Found]:
+        """What lies elsewhere is what is pinned of it, whether its bytes are here or not; unpinned it is nothing."""
+        from embspec.store.remote import pin_of
+
+        pins = {glob.partition("#")[0]: pin for glob in globs if (pin := pin_of(glob))}
+        return [Found(address, self.objects.path(pin.digest), pin.size, 0, 0, 0, len(address), pin.sha256)
+                for address, pin in pins.items()]
 
     def moved(self, globs: Sequence[str], pin: str) -> list[tuple[str, str | None, str | None]]:
         """Each live file that is not as it was under an earlier pin, where the store has that listing."""
@@ -127,12 +142,21 @@ class DiskWorld:
             keep(path, json.dumps({**recent, look: pin}).encode())
         return pin
 
+    def digests(self, found: Sequence[Found]) -> dict[str, str]:
+        """Name to sha256 of the files whose stat is that of a file that was read; of none where every byte counts."""
+        known = {} if self._reread else _load(os.path.join(self.at.state, "files.cache"))
+        seen = {f.name: entry[1] for f in found if (entry := known.get(f.path)) and entry[0] == _stamp(f)}
+        return {**seen, **{f.name: f.pinned for f in found if f.pinned}}
+
     def _rows(self, found: Sequence[Found]) -> list[tuple[str, str, int]]:
         path = os.path.join(self.at.state, "files.cache")
         known = {} if self._reread else _load(path)
         now, rows, fresh = time.time_ns(), [], {}
         for f in found:
-            stamp = f"{f.size} {f.mtime} {f.inode} {f.changed}"
+            if f.pinned:
+                rows.append((f.name, f.pinned, f.size))
+                continue
+            stamp = _stamp(f)
             entry = known.get(f.path)
             if entry and entry[0] == stamp:
                 digest, size = entry[1], f.size
@@ -145,6 +169,16 @@ class DiskWorld:
         if fresh and not self._reread:
             keep(path, json.dumps({**known, **fresh}).encode())
         return rows
+
+
+def is_address(glob: str) -> bool:
+    """Whether it names a file that lies elsewhere, and is fetched."""
+    return glob.startswith(ADDRESSES)
+
+
+def _stamp(file: Found) -> str:
+    """What of a file changes when its bytes do."""
+    return f"{file.size} {file.mtime} {file.inode} {file.changed}"
 
 
 def _racy(file: Found, now: int) -> bool:

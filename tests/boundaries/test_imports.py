@@ -34,17 +34,19 @@ MAY: dict[str, tuple[str, ...]] = {
     "stages.limits": (),
     "stages.forms": (),
     "stages.reading": ("plan.protocol",),
+    "stages.faq": ("stages.reading",),
     "stages.snapshot": ("plan.protocol", "retrieval"),
     "stages.dims": ("plan.protocol",),
     "stages.engines": ("retrieval",),
+    "stages.tokens": ("stages.engines",),
     "stages.encoder": ("plan.protocol", "retrieval", "stages.engines"),
     "stages.reranker": ("plan.protocol", "retrieval", "stages.engines"),
     "stages.searching": ("plan.protocol", "retrieval"),
     "stages.ranking": ("plan.protocol", "retrieval", "stages.dims", "stages.encoder", "stages.snapshot"),
     "stages": (
         "plan.protocol", "measure", "retrieval", "stages.dims", "stages.encoder", "stages.engines", "stages.ranking",
-        "stages.searching",
-        "stages.live", "stages.reading", "stages.reranker", "stages.snapshot",
+        "stages.faq", "stages.lazily", "stages.live", "stages.reading", "stages.reranker", "stages.searching",
+        "stages.snapshot", "stages.times", "stages.tokens",
     ),
     "stages.report": ("plan.protocol", "measure", "report", "stages.snapshot"),
     "stages.card": ("plan.protocol", "measure", "report", "stages.snapshot"),
@@ -57,7 +59,12 @@ MAY: dict[str, tuple[str, ...]] = {
         "spec", "plan", "lock", "store", "run", "stages.street", "stages.limits", "stages.forms", "git", "decide",
         "measure", "retrieval", "report", "serve",
     ),
-    "cli": ("api", "spec", "plan", "lock", "report"),
+    # What begins a project reads its files with the readers of the stages, and tries its spec as `check` does.
+    "init": (
+        "spec", "plan", "store", "git", "run.dry", "measure.stats", "retrieval.languages", "stages.street",
+        "stages.reading", "stages.faq", "stages.corpus", "stages.pairs",
+    ),
+    "cli": ("api", "init", "spec", "plan", "lock", "report"),
 }
 
 HEAVY = ("click", "numpy", "pydantic", "ruamel", "rich", "torch", "transformers")
@@ -81,6 +88,7 @@ MUST_NOT: dict[str, tuple[str, ...]] = {
     "measure": ("torch", *DISK, *CLOCK, *NETWORK),
     "retrieval": (*DISK, *CLOCK, *NETWORK),
     "report": ("torch", *CLOCK, *NETWORK),
+    "init": ("click", "torch", "transformers", *CLOCK, *NETWORK),
     "cli": ("hashlib", "torch", "xxhash"),
 }
 

@@ -44,7 +44,7 @@ def test_a_build_counts_its_work_and_gives_its_reasons(built: Path) -> None:
     corpus, *rest = found["stages"]
     assert corpus["state"] == "run"
     assert [why["field"] for why in corpus["why"]] == ["pin tree", "file docs/ice.md"]
-    assert (corpus["counts"]["rows"], corpus["counts"]["files_read"]) == (22, 22)
+    assert (corpus["counts"]["rows"], corpus["counts"]["files_read"]) == (22, 1)
     assert all(stage["state"] == "clean" and not stage["why"] and not stage["counts"]["rows"] for stage in rest)
     assert [(gate["gate"], gate["verdict"], gate["n"]) for gate in found["gates"]] == [
         ("recall@10 of bm25 >= 0.5", "pass", 17)]

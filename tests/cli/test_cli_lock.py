@@ -75,8 +75,8 @@ def test_a_merge_says_what_each_stage_kept(repository: Path) -> None:
     branches(code=1)
     text = LOCK.read_text(encoding="utf-8")
     kept = [{"name": name, "kept": word} for name, word in (
-        ("corpus", "both"), ("snapshot", "both"), ("pairs.gold", "ours"), ("split", "ours"), ("lexical", "both"),
-        ("evaluate", "ours"), ("gates", "to build"))]
+        ("corpus", "both"), ("snapshot", "both"), ("survey", "both"), ("pairs.gold", "ours"), ("split", "ours"),
+        ("lexical", "both"), ("evaluate", "ours"), ("gates", "to build"))]
     said = embspec("lock", "--merge", "--json")
     assert (said.exit, said.json) == (0, {"exit": 0, "lock": str(LOCK), "stages": kept, "notes": []})
     whole = LOCK.read_bytes()
@@ -233,14 +233,14 @@ def test_what_the_lock_does_not_keep_is_refused_by_name(field: str, built: Path)
 
 def test_rekey_gives_a_lock_of_an_older_scheme_todays_keys(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing runs, the records are found under the new keys, and a key of no scheme is named and left (11)."""
-    assert embspec("lock", "--rekey").both == f"~ {LOCK}: 0 stages rekeyed, 7 had today's key already\n"
+    assert embspec("lock", "--rekey").both == f"~ {LOCK}: 0 stages rekeyed, 8 had today's key already\n"
     before = LOCK.read_text(encoding="utf-8")
     monkeypatch.setattr(keys, "SCHEME", "2")
     monkeypatch.setattr(keys, "OLDER", {"1": lambda named: short_hash(
         {**named, "scheme": "1"} if "scheme" in named else named)})
     assert embspec("lock", "--check").exit == 11
     said = embspec("lock", "--rekey", "--json").json
-    assert said["rekeyed"] == ["corpus", "pairs.gold", "split", "lexical", "evaluate", "gates"]
+    assert said["rekeyed"] == ["corpus", "survey", "pairs.gold", "split", "lexical", "evaluate", "gates"]
     assert said["already"] == ["snapshot"]
     assert LOCK.read_text(encoding="utf-8") != before and embspec("lock", "--check").exit == 0
     assert [b._replace(key="") for b in blocks().values()] == [

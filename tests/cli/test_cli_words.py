@@ -88,5 +88,5 @@ def test_a_stage_that_is_none(words: list[str], harbour: Path) -> None:
     """The stages that there are stand in the answer, and nothing was begun."""
     said = embspec("build", *words, "--json")
     assert (said.exit, said.codes) == (2, ["usage.stage"])
-    assert "corpus, snapshot, pairs.gold" in said.json["errors"][0]["fix"]
+    assert "corpus, snapshot, survey, pairs.gold" in said.json["errors"][0]["fix"]
     assert not Path("out").exists()

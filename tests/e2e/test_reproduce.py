@@ -19,8 +19,8 @@ from tests.support.ship import SPEC as SHIP_SPEC
 from tests.support.ship import ship
 
 DOCUMENT = Path("specs/docs/mooring.md")
-EVERY = ["base", "corpus", "pairs.gold", "pairs.train", "split", "lexical", "negatives", "train", "export", "choose",
-         "evaluate", "gates", "index"]
+EVERY = ["base", "corpus", "survey", "pairs.gold", "pairs.train", "split", "lexical", "negatives", "train", "export",
+         "choose", "evaluate", "gates", "index"]
 RATE = "  per_device_train_batch_size: 4\n"
 
 
@@ -234,7 +234,7 @@ def test_a_corpus_that_is_nowhere_is_taken_by_digest(committed: Repository) -> N
     assert said.exit == 0, said.both
     assert found["corpus"]["equal"] is None and "docs/*.md" in found["corpus"]["taken"]
     assert [name for name, row in found.items() if row["equal"]] == [name for name in found if name != "corpus"]
-    assert "5 stages rebuilt, 1 taken by digest" in embspec("reproduce", "-q").err
+    assert "6 stages rebuilt, 1 taken by digest" in embspec("reproduce", "-q").err
     alone = embspec("reproduce", "--stage", "corpus", "--json")
     assert (alone.exit, alone.codes) == (32, ["nowhere.input"])
 

@@ -120,7 +120,7 @@ def test_a_branch_that_is_deleted_keeps_nothing(repo: Repository) -> None:
     repo.commit("a branch")
     repo.git("checkout", "--quiet", "main")
     embspec("build", "-q")
-    assert said("gc", "--days", "0").json["moved"] == []
+    assert {pile["what"] for pile in said("gc", "--days", "0").json["moved"]} == {"known rows"}  # no lock names them
     tip = repo.git("rev-parse", "side")
     repo.git("branch", "-D", "side")
     found = said("gc", "--days", "0").json

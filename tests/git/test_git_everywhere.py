@@ -145,3 +145,12 @@ def test_a_hook_of_another_repository(repo: Repository, tmp_path: Path, monkeypa
     monkeypatch.setenv("GIT_INDEX_FILE", str(other.folder / ".git" / "index"))
     assert git.common(str(repo.folder)) == inside
     assert held(repo, tmp_path) == {"branch main": {"one"}, "work tree …/repo": {"one"}}
+
+
+def test_what_is_there_stays_when_git_is_prepared(repo: Repository) -> None:
+    """A line is added once, below bytes of any encoding, and no byte of what stood there changes."""
+    path = repo.folder / ".gitignore"
+    path.write_bytes(b"caf\xe9/\n*.log")
+    for done in (["/out/ in .gitignore"], []):
+        assert git.prepare(str(repo.folder), {".gitignore": ["*.log", "/out/"]}, {}) == done
+        assert path.read_bytes() == b"caf\xe9/\n*.log\n/out/\n"

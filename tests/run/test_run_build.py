@@ -20,7 +20,7 @@ from embspec.plan.values import Wish, digest_of
 from embspec.run import locked
 from embspec.run.build import Event, Order
 
-STAGES = ["corpus", "snapshot", "pairs.faq", "pairs.gold", "split", "lexical", "evaluate", "gates", "report"]
+STAGES = ["corpus", "snapshot", "survey", "pairs.faq", "pairs.gold", "split", "lexical", "evaluate", "gates", "report"]
 Patched = Callable[..., Any]
 
 
@@ -106,7 +106,7 @@ def test_what_a_user_caused_is_not_a_failure_of_the_stage(spec: Path) -> None:
     (problem,) = caught.value.problems
     assert (problem.code, caught.value.exit) == ("input.dangling", 3)
     assert problem.where and (problem.where.file, problem.where.line) == ("specs/gold.jsonl", 25)
-    assert list(read(lock_of(spec).read_text(), "").blocks) == ["corpus", "snapshot", "pairs.faq"]
+    assert list(read(lock_of(spec).read_text(), "").blocks) == ["corpus", "snapshot", "survey", "pairs.faq"]
 
 
 def test_a_stopped_build_goes_on(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:

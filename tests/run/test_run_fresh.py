@@ -140,6 +140,7 @@ def test_the_door_is_what_embspec_depends_on() -> None:
     assert declared
     names = set(re.findall(r'^  "([\w.-]+)', declared[1], re.MULTILINE))
     values = {"model.method": "full", "export.onnx.opset": 17, "numerics.device": "auto", "pairs.x.path": "x",
-              "eval.bm25.tokenizer": "auto", "eval.bm25.language": "auto", "eval.bm25.stem": True}
+              "eval.bm25.tokenizer": "auto", "eval.bm25.language": "auto", "eval.bm25.stem": True,
+              "corpus.path": "docs/*.md", "corpus.chunking.strategy": "structure"}
     stages = {p for s in STREET for p in (s.packages(values) if callable(s.packages) else s.packages)}
     assert names <= {*fresh.DOOR, *stages} and set(fresh.DOOR) <= names and set(TORCH) <= stages

@@ -53,7 +53,8 @@ def test_every_stage_names_packages_that_are_there() -> None:
         listed = stage.packages
         for method in ("full", "static"):
             values = {"model.method": method, "pairs.gold.path": "gold.jsonl", "export.onnx.opset": 17,
-                      "eval.bm25.tokenizer": "auto", "eval.bm25.language": "auto", "eval.bm25.stem": True}
+                      "eval.bm25.tokenizer": "auto", "eval.bm25.language": "auto", "eval.bm25.stem": True,
+                      "corpus.path": ["docs/*.md"], "corpus.chunking.strategy": "structure"}
             environment(listed(values) if callable(listed) else listed, {})
 
 

@@ -134,3 +134,29 @@ def test_without_a_model_bm25_and_runs_are_judged(specs: Specs) -> None:
     values = specs.load(specs.smallest + text).values
     assert len(gates(values)) == 3
     assert values["eval.systems"] == ["bm25", "run:vendor"]
+
+
+def test_a_figure_of_the_documents_is_held_against_a_number(specs: Specs) -> None:
+    """It is the same whatever ranks them, and there is none where no model reads them."""
+    line = "truncated_fraction <= 0.02"
+    assert gates(specs.load(MODEL + f"gates: [{line}]\n").values) == [line]
+    for more in ("truncated_fraction of bm25 <= 0.02", "truncated_fraction <= base + 0.01",
+                 "truncated_fraction dim 64 <= 0.1", "truncated_fraction on domain <= 0.1"):
+        (problem,) = specs.problems(MODEL + f"gates: [{more}]\n")
+        assert problem.code == "spec.gate" and "whatever ranks them" in problem.text
+    (problem,) = specs.problems(f"embspec: 1\ncorpus: {{path: docs.jsonl}}\ngates: [{line}]\n")
+    assert "the spec has none" in problem.text
+
+
+def test_documents_that_are_cut_are_measured_whole_too(specs: Specs) -> None:
+    """The suite `documents` is implied by chunks alone, a gate may be on it, and one of that name is the user's own."""
+    cut = MODEL.replace("docs.jsonl", "docs/*.md, chunking: {strategy: sentences, n: 3}")
+    values = specs.load(cut + "gates: [recall@10 on documents >= 0.8]\n").values
+    assert (values["eval.suites.documents.split"], values["eval.suites.documents.by"]) == ("test", "document")
+    assert "eval.suites.documents.split" not in specs.load(MODEL).values
+    (problem,) = specs.problems(MODEL + "gates: [recall@10 on documents >= 0.8]\n")
+    assert "eval.suites has no `documents`" in problem.text
+    own = specs.load(cut + "eval: {suites: {documents: {split: validation}}}\n").values
+    assert own["eval.suites.documents.split"] == "validation" and "eval.suites.documents.by" not in own
+    wide = specs.load(MODEL + "eval: {suites: {whole: {split: test, by: document}}}\n").values
+    assert wide["eval.suites.whole.by"] == "document"

@@ -192,10 +192,10 @@ def test_text_that_looks_like_a_number_is_text(specs: Specs) -> None:
 
 def test_paths_stay_as_written(specs: Specs) -> None:
     """In the main spec's own folder a path is what a person wrote; addresses are left alone."""
-    corpus = "embspec: 1\ncorpus: {path: [../docs/*.md, 'hf://data/x']}\n"
+    corpus = "embspec: 1\ncorpus: {path: [../docs/*.md, 'https://data.example/x.md']}\n"
     text = corpus + "model: {base: ../models/m}\nremote: {url: env:STORE}\n"
     values = specs.load(text).values
-    assert values["corpus.path"] == ["../docs/*.md", "hf://data/x"]
+    assert values["corpus.path"] == ["../docs/*.md", "https://data.example/x.md"]
     assert values["model.base"] == "../models/m"
     assert values["remote.url"] == "env:STORE"
 

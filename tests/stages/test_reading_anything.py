@@ -31,9 +31,9 @@ FILES = st.dictionaries(
 def test_anything_is_read_or_refused(files: dict[str, bytes], form: str) -> None:
     """Random files give artefacts, or problems of the family `input` with texts."""
     with TemporaryDirectory() as name:
-        manifest = Path(name) / "manifest"
-        manifest.write_text("1\t0\n")
-        needs = {"live": MemoryTree(files), "snapshot/manifest": manifest}
+        snapshot = Path(name) / "documents.jsonl"
+        snapshot.write_text('{"id":"1","title":"","text":"x","document":null,"metadata":{}}\n')
+        needs = {"live": MemoryTree(files), "snapshot/documents.jsonl": snapshot}
         for make, params in (
             (corpus, {"corpus.path": ["**/*"], "corpus.metadata": ["title"]}),
             (pairs, {"name": "x", "pairs.path": "**/*", "pairs.format": form}),

@@ -64,6 +64,10 @@ def test_a_package_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
         check_packages(("numpy", "no-such-thing", "nor-this"))
     assert [p.code for p in caught.value.problems] == ["nowhere.package"] * 2 and caught.value.exit == 32
     assert caught.value.problems[-1].fix == "pip install no-such-thing nor-this"
+    monkeypatch.setattr(module, "_version", lambda name: "")
+    with pytest.raises(EmbspecError) as caught:
+        check_packages(("numpy", "pypdfium2", "selectolax", "onnx"))
+    assert caught.value.problems[-1].fix == 'pip install numpy "embspec[readers]" "embspec[onnx]"'
 
 
 @pytest.mark.parametrize("change", ["library", "cpu", "profile"])

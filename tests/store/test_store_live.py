@@ -169,6 +169,24 @@ def test_a_linked_folder_is_never_left_out_silently(tmp_path: Path) -> None:
         assert caught.value.problems[0].code == "input.linked-folder"
 
 
+def test_a_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
+    """A link to a file, the folder of a glob, a path in full: all of it stays below the root, where one is given."""
+    root = tmp_path / "project"
+    grow(tmp_path, ["project/docs/a.md", "project/b.md", "outside/c.md"])
+    os.symlink(root / "b.md", root / "docs" / "b.md")
+    os.symlink(tmp_path / "outside", root / "data")
+    assert [f.name for f in find(str(root), ["docs/*.md"], root=str(root))] == ["docs/a.md", "docs/b.md"]
+    os.symlink(tmp_path / "outside" / "c.md", root / "docs" / "c.md")
+    for glob in ("docs/*.md", "docs/c.md", "data/*.md", "data/c.md"):
+        with pytest.raises(EmbspecError) as caught:
+            find(str(root), [glob], root=str(root))
+        assert (caught.value.problems[0].code, caught.value.exit) == ("input.outside", 3)
+        assert find(str(root), [glob])
+    assert [f.name for f in find(str(root), ["../outside/*.md"], root=str(root))] == ["../outside/c.md"]
+    os.symlink(root, tmp_path / "link")
+    assert find(str(tmp_path / "link"), ["b.md"], root=str(tmp_path / "link"))
+
+
 @pytest.mark.parametrize("name", [b"docs/\xff.md", b"docs/a\nb.md"])
 def test_a_name_that_cannot_be_written_down_is_named(tmp_path: Path, name: bytes) -> None:
     """A byte that is not UTF-8, or a line break, in the name of a file that matches: an input error."""
@@ -275,6 +293,23 @@ def test_copies_hold_what_was_read(tmp_path: Path) -> None:
             file.read(size)
     tree.consumed()
     assert sorted(Path(c).read_text() for c in tree.copies()) == ["a", "b"]
+
+
+def test_a_file_can_be_taken_by_its_digest(tmp_path: Path) -> None:
+    """One that is known is not opened, and is pinned all the same; one that was read is known by what was read."""
+    grow(tmp_path, ["a", "b", "c"])
+    found = find(str(tmp_path), ["?"])
+    true = {f.name: hashlib.sha256(f.name.encode()).hexdigest() for f in found}
+    tree = LiveTree(found, known={"a": true["a"], "b": "0" * 64})
+    assert (tree.digest("a"), tree.digest("b"), tree.digest("c")) == (true["a"], "0" * 64, "")
+    for name in ("b", "c"):
+        with tree.open(name) as file:
+            file.read(0)
+    assert (tree.digest("b"), tree.digest("c")) == (true["b"], true["c"])
+    os.unlink(tmp_path / "a")
+    assert tree.consumed() == [(name, digest, 1) for name, digest in true.items()]
+    copied = LiveTree(found[1:], lambda: str(tmp_path / "copy"), {"b": true["b"]})
+    assert copied.digest("b") == "", "what is kept as an object has to be read"
 
 
 @pytest.fixture

@@ -202,6 +202,18 @@ def test_what_auto_means_and_what_a_result_would_record(at: Places) -> None:
     assert here["math"] == f"{profile} threads-{threads}"
 
 
+@pytest.mark.parametrize("reread", [False, True])
+def test_digests_that_need_no_reading(at: Places, reread: bool) -> None:
+    """Those of files whose stat is that of one that was hashed; of none that changed, is too young, or in CI."""
+    world = DiskWorld(at, str(Path(at.root, "store")), reread)
+    put(Path(at.folder, "docs", "young"), "young", age=-HOUR)
+    world.live(["docs/*"])
+    put(Path(at.folder, "docs", "b"), "other")
+    true = {f.name: file_digest(f.path)[0] for f in find(at.folder, ["docs/*"])}
+    expected = {} if reread else {name: true[name] for name in true if name not in ("docs/b", "docs/young")}
+    assert world.digests(world.find(["docs/*"])) == expected
+
+
 def test_the_files_that_moved_since_a_pin(at: Places) -> None:
     """By the listing that the store keeps; nothing is said where it is not there."""
     world = DiskWorld(at, str(Path(at.root, "store")), False)

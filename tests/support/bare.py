@@ -18,6 +18,8 @@ BARE: dict[str, Any] = {
     "negatives": None,
     "suites": [],
     "split": None,
+    "lengths": None,
+    "duplicates": None,
     "documents": 0,
     "tokenizer": None,
     "hardest": [],

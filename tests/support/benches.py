@@ -18,6 +18,7 @@ from embspec.stages.evaluate.make import make as make_evaluate
 from embspec.stages.gates.make import make as make_gates
 from embspec.stages.lexical.make import make as make_lexical
 from embspec.stages.report.make import make as make_report
+from embspec.stages.survey.make import make as make_survey
 from tests.support.desk import Desk
 
 Row = dict[str, Any]
@@ -29,6 +30,8 @@ PARAMS: Mapping[str, Any] = {
     "seed": 42,
     "risk": "standard",
     "corpus.dedup.exact": True,
+    "corpus.dedup.near": 0.9,
+    "corpus.max_truncated_fraction": 0.02,
     "eval.bm25.tokenizer": "words",
     "eval.bm25.language": "english",
     "eval.bm25.stem": False,
@@ -127,6 +130,7 @@ MAKES: Mapping[str, Callable[..., Made]] = {
     "evaluate": make_evaluate,
     "gates": make_gates,
     "report": make_report,
+    "survey": make_survey,
     "card": make_card,
 }
 

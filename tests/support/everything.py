@@ -127,7 +127,8 @@ eval:
   reranker: org/reranker
   slices: [language]
   runs: {vendor: runs/vendor.trec}
-  suites: {ood: {beir: data/ood}, fresh: {path: fresh.jsonl}, answers: {command: score.py, metrics: [faithfulness]}}
+  suites: {ood: {beir: data/ood}, fresh: {path: fresh.jsonl}, answers: {command: score.py, metrics: [faithfulness]},
+           pages: {split: test, by: document}}
 export: {onnx: {opset: 17, int8: {per_channel: true}}, golden_vectors: 32}
 index:
   truncate_dim: {smallest: {metric: ndcg@10, min_retention: 0.99}}
@@ -179,6 +180,7 @@ pairs:
       max_overlap: 0.8
     trust: synthetic
     weight: 1.0
+  - {name: heads, from: headings}
   - {name: told, generate: {provider: {kind: command, command: "gen.py"}}, trust: synthetic}
   - {name: again, generate: {provider: {kind: replay, path: answers.jsonl}}, trust: synthetic}
   - name: clicks

@@ -10,7 +10,7 @@ from tests.support.command import embspec
 
 START = Path(__file__).parents[1] / "e2e" / "start"
 SPEC, LOCK = Path("specs/harbour.yaml"), Path("specs/harbour.lock")
-STAGES = ["corpus", "snapshot", "pairs.gold", "split", "lexical", "evaluate", "gates", "report"]
+STAGES = ["corpus", "snapshot", "survey", "pairs.gold", "split", "lexical", "evaluate", "gates", "report"]
 
 
 def settle(project: Path) -> Path:

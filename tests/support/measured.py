@@ -29,6 +29,7 @@ SPLIT: Mapping[str, Any] = {
     "held_out": 0, "unused": 0, "near_duplicate_groups": 0, "dropped_edges": 0, "largest_component": 5, "test": 40,
     "leaking": 0, "disjoint": 40, "shared": {"query": [], "document": [], "near_duplicate": []},
 }
+LEAKING: Mapping[str, Any] = {**SPLIT, "leaking": 20, "disjoint": 20}  # the first two questions of each round
 LEDGER: Mapping[str, Any] = {
     "rows": 88, "dropped": 2, "short": 3, "without": {"queries": 2, "first": ["q1", "q7"]}, "negatives": 500,
     "miners": {"dense": {"wanted": 360, "found": 350}, "bm25": {"wanted": 180, "found": 160}},
@@ -54,19 +55,26 @@ def rows(count: int = 40, places: Mapping[Form, Sequence[int | None]] = PLACES, 
     ]
 
 
+def part(query: str) -> list[str]:
+    """The slice of a question where half of them leak."""
+    return ["leaking" if int(query[1:]) % 4 < 2 else "disjoint"]
+
+
 def text(query: str) -> str:
     """What a query asks; every tenth names an identifier."""
     return f"Where is part_{query}?" if query.endswith("0") else "Where is 2024 the rope?"
 
 
 def bench(folder: Path, *, ledger: Mapping[str, Any] = LEDGER, losses: Sequence[float] = (3.0, 1.0),
-          choice: Mapping[str, Any] = CHOICE, count: int = 40) -> Bench:
+          choice: Mapping[str, Any] = CHOICE, count: int = 40, leak: bool = False) -> Bench:
     """All artefacts that the pages read, but the verdict."""
     made = Bench(folder, {"a": "kelp", "b": "boat"})
-    put_runs(made, rows(count))
+    found = rows(count)
+    put_runs(made, [({**run, "slices": part(run["query"])}, {**scores, "slices": part(run["query"])})
+                    for run, scores in found] if leak else found)
     queries = [f"q{n:03}" for n in range(count)]
     made.split("test", [question(query, text(query), f"right of {query}") for query in queries])
-    made.put("split/leaks.json", [SPLIT])
+    made.put("split/leaks.json", [LEAKING if leak else SPLIT])
     made.make("lexical", params())
     made.put("choose/choice.json", [choice])
     made.put("choose/tried.json", [TRIED])

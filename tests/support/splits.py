@@ -81,6 +81,7 @@ def run(
         params = {
             "seed": 42,
             "split.by": "document",
+            "split.time_column": None,
             "split.on_leak": "error",
             "split.near_duplicate_threshold": 0.9,
             "split.test": 0.15,

@@ -1,6 +1,7 @@
 """A live tree and a desk in memory, and what a make that fails says."""
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from embspec.errors import EmbspecError, Problem
 from embspec.plan.protocol import Made, Progress
+from tests.support.desk import Bank, BankRows
 
 Make = Callable[..., Made]
 
@@ -20,6 +22,7 @@ class MemoryTree:
     def __init__(self, files: Mapping[str, str | bytes]) -> None:
         self.files = {name: data.encode() if isinstance(data, str) else data for name, data in files.items()}
         self.opened: list[str] = []
+        self.known = False  # whether digests are told of files that were not opened
 
     def names(self) -> Sequence[str]:
         """The names in the order given: no reader may count on another one."""
@@ -30,6 +33,11 @@ class MemoryTree:
         self.opened.append(name)
         return io.BytesIO(self.files[name])
 
+    def digest(self, name: str) -> str:
+        """The sha256 of a file that was opened, or of any where that is known."""
+        known = self.known or name in self.opened
+        return hashlib.sha256(self.files[name]).hexdigest() if known else ""
+
 
 class MemoryDesk:
     """A desk with a scratch folder that keeps what it was told."""
@@ -38,6 +46,11 @@ class MemoryDesk:
         scratch.mkdir(parents=True, exist_ok=True)
         self.scratch = scratch
         self.told: list[Progress] = []
+        self.bank = Bank()
+
+    def rows(self, space: Mapping[str, str]) -> BankRows:
+        """The rows of one space, kept as long as the desk."""
+        return BankRows(self.bank, self.bank.spaces.setdefault(tuple(sorted(space.items())), {}))
 
     def tell(self, event: Progress) -> None:
         """Keep a word of progress."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from embspec.errors import Where
 from embspec.plan.protocol import Desk, Made, Params, Progress, Tree
-from embspec.stages.live import given_paths
+from embspec.stages.live import given_paths, is_address
 from embspec.stages.reading import Problems, Row, count, identifier, json_rows, line, nfc
 from embspec.stages.snapshot import normalise, rows
 
@@ -56,7 +56,8 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     desk.tell(Progress("reading negatives"))
     spelt: dict[str, dict[str, str]] = {}  # a file -> the paths that mean it, each with its field
     for path, field in sorted(given_paths(params).items()):
-        spelt.setdefault(posixpath.normpath(path.rpartition("//")[2]), {})[path] = field
+        name = path if is_address(path) else posixpath.normpath(path.rpartition("//")[2])
+        spelt.setdefault(name, {})[path] = field
     for name, paths in sorted(spelt.items()):
         if name in names:
             _read(tree, name, paths, asked, documents, found, problems)

@@ -9,7 +9,7 @@ from typing import Any
 
 from embspec.measure.forms import BASE, BM25, PLAIN, SHIPPED, SUITE, TUNED, Form, Row, best, grouped
 from embspec.measure.stats import too_narrow
-from embspec.measure.table import How, differences, means, retention
+from embspec.measure.table import How, differences, means, retention, sliced
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.report.card import render
 from embspec.stages.snapshot import count, rows
@@ -33,6 +33,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         "verdict": _json(needs["gates/verdict.json"]) if "gates/verdict.json" in needs else None,
         "metrics": _metrics(measured, how),
         "compared": [row for row in differences(measured, SUITE, how) if row["against"] == BASE],
+        "disjoint": _disjoint(measured, how),
         "retention": [row for row in retention(measured, SUITE, TUNED, how) if row["precision"] == PLAIN],
         "tests": _tests(measured, how),
         "ships": _json(needs["choose/choice.json"]),
@@ -73,6 +74,13 @@ def _metrics(measured: Mapping[Form, Sequence[Row]], how: How) -> list[dict[str,
     """The systems that a reader weighs, each at its best form."""
     chosen = [form for name in SHOWN if (form := best(measured, SUITE, name))]
     return [row for row in means({form: measured[form] for form in chosen}, how) if row["slice"] is None]
+
+
+def _disjoint(measured: Mapping[Form, Sequence[Row]], how: How) -> list[dict[str, Any]]:
+    """The gain where nothing leaks, of a test set that does."""
+    if not sliced(measured, "leaking"):
+        return []
+    return [row for row in differences(sliced(measured, "disjoint"), SUITE, how) if row["against"] == BASE]
 
 
 def _tests(measured: Mapping[Form, Sequence[Row]], how: How) -> dict[str, Any]:

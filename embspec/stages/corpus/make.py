@@ -6,11 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-import xxhash
-
-from embspec.errors import Where
+from embspec.errors import EmbspecError, Where
 from embspec.plan.protocol import Desk, Made, Params, Progress, Tree
-from embspec.stages.corpus.readers import READERS, Document, Fields
+from embspec.stages.corpus.cut import MARK, Cut, Row, Way, digest, way
+from embspec.stages.corpus.documents import Document, Fields, Source
+from embspec.stages.corpus.known import Known
+from embspec.stages.corpus.readers import READERS
 from embspec.stages.reading import Problems, check_found, count, encoded, ending, listed, some
 
 EVERY = 500  # files between two words of progress
@@ -18,11 +19,6 @@ NOT_FOUND = (
     "paths count from the folder of the spec that names them; a path to a folder means FOLDER/corpus.jsonl, "
     "for Markdown write FOLDER/**/*.md"
 )
-
-
-def digest(title: str, text: str) -> bytes:
-    """What the manifest says of a document: a change of title or text changes it, metadata do not."""
-    return xxhash.xxh3_128_digest(f"{title}\0{text}".encode())
 
 
 class Kept:
@@ -56,52 +52,77 @@ class Kept:
         self.rows[document.id] = (self.end, len(line), code, number, where.line)
         self.end += len(line)
 
-    def ordered(self) -> Iterator[tuple[str, bytes, bytes]]:
+    def ordered(self) -> Iterator[Row]:
         """Id, line and digest of each document, by id in the order of code points."""
         for key in sorted(self.rows):
-            offset, length, code, _, _ = self.rows[key]
-            self.file.seek(offset)
-            yield key, self.file.read(length), code
+            yield key, self._line(key), self.rows[key][2]
+
+    def to_cut(self) -> Iterator[tuple[bytes, Where]]:
+        """Line and place of each document, in the order in which ids of chunks begin."""
+        for key in sorted(self.rows, key=lambda key: key + MARK):
+            _, _, _, number, line = self.rows[key]
+            yield self._line(key), Where(self.names[number], line)
+
+    def _line(self, key: str) -> bytes:
+        offset, length, *_ = self.rows[key]
+        self.file.seek(offset)
+        return self.file.read(length)
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
-    """Write `documents.jsonl` and `manifest` (id, tab, digest of title and text) of the files of the tree."""
+    """Write `documents.jsonl` and `manifest` (id, tab, digest of what is read) of the files of the tree."""
     tree: Tree = needs["live"]
     names = sorted(tree.names())
     problems, fields = Problems(), Fields(params)
+    cutting = _way(params, needs, desk, problems)
     check_found(listed(params["corpus.path"]), names, "corpus.path", problems, NOT_FOUND)
     with TemporaryFile(dir=desk.scratch) as file:
-        kept = Kept(file, names)
+        kept, known = Kept(file, names), Known(params, desk)
         for number, name in enumerate(names):
             if number % EVERY == 0:
                 desk.tell(Progress("reading documents", number, len(names)))
-            _read(tree, name, number, fields, kept, problems)
+            for document in _documents(Source(tree, name, desk.scratch), known, fields, problems):
+                kept.add(document, number, problems)
         if kept.rows:
             fields.check(problems)
         elif not problems.shown:
-            text = f"no document in {count(len(names), 'file')}"
-            problems.add("input.empty", text, fix="an empty corpus cannot be searched", field="corpus.path")
+            text = f"no document in {names[0] if len(names) == 1 else count(len(names), 'file')}"
+            fix = "an empty corpus cannot be searched: add documents, or name the files that have them"
+            problems.add("input.empty", text, fix=fix, field="corpus.path")
         problems.stop()
-        _write(kept, out)
-    rows = len(kept.rows)
-    return Made(stat={"documents": rows}, counts={"files_read": len(names), "rows": rows})
+        cut = Cut(cutting, desk) if cutting else None
+        _write(kept.ordered() if cut is None else cut.rows(kept.to_cut(), len(kept.rows)), out)
+    stat, counts = {"documents": len(kept.rows)}, {"files_read": known.files_read, "rows": len(kept.rows)}
+    if cut is None:
+        return Made(stat=stat, counts=counts)
+    return Made(stat={**stat, "chunks": cut.chunks}, counts={**counts, "rows": cut.chunks, "cut": cut.cut})
 
 
-def _read(tree: Tree, name: str, number: int, fields: Fields, kept: Kept, problems: Problems) -> None:
-    """Keep the documents of one file."""
-    reader = READERS.get(ending(name))
+def _way(params: Params, needs: Mapping[str, Any], desk: Desk, problems: Problems) -> Way | None:
+    """How documents are cut; what is wrong with that is told together with what is wrong with the files."""
+    try:
+        return way(params, needs, desk)
+    except EmbspecError as error:
+        for problem in error.problems:
+            problems.add(*problem)
+    return None
+
+
+def _documents(source: Source, known: Known, fields: Fields, problems: Problems) -> Iterator[Document]:
+    """The documents of one file."""
+    reader = READERS.get(ending(source.name))
     if reader is None:
         fix = f"endings that are read: {some(READERS)}; narrow the path to those"
-        problems.add("input.format", f"files ending in {ending(name) or 'nothing'} are not read", Where(name), fix)
+        text = f"files ending in {ending(source.name) or 'nothing'} are not read"
+        problems.add("input.format", text, source.where, fix)
         return
-    for document in reader(tree, name, fields, problems):
-        kept.add(document, number, problems)
+    yield from known.documents(source, reader, fields, problems)
 
 
-def _write(kept: Kept, out: Path) -> None:
+def _write(rows: Iterator[Row], out: Path) -> None:
     """Both artefacts, in one walk."""
     with open(out / "documents.jsonl", "wb") as documents, open(out / "manifest", "wb") as manifest:
-        for key, line, code in kept.ordered():
+        for key, line, code in rows:
             documents.write(line)
             manifest.write(f"{key}\t{code.hex()}\n".encode())
 

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
-from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
 from embspec.errors import Where
 from embspec.stages.reading import Problems
 
+FRONT = 256 << 10  # letters of front matter: its reader is slow
 _OPEN = re.compile(r"---[ \t]*\n")
 _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -31,6 +32,10 @@ def split(text: str, name: str, problems: Problems) -> Page | None:
     closed = _CLOSE.search(text, opened.end()) if opened else None
     if opened is None or closed is None:
         return Page({}, text.strip("\n"))
+    if closed.start() > FRONT:
+        fix = "close it with a line of dashes; if these lines are no front matter, begin the file with an empty line"
+        problems.add("input.front-matter", f"front matter is longer than {FRONT >> 10} kB", Where(name, 1), fix)
+        return None
     read = _front(text[opened.end() : closed.start()], name, problems)
     if read is None:
         return None
@@ -56,7 +61,9 @@ def _front(text: str, name: str, problems: Problems) -> tuple[Any] | None:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return (reader.load(text),)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # YAML lets an anchor be given twice, its reader warns of it
+            return (reader.load(text),)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # The opening line of dashes is not part of what was parsed, and marks count from 0.
@@ -88,12 +95,3 @@ def heading(text: str) -> str:
             return before
         before = line.strip() if _PARAGRAPH.match(line) else ""
     return ""
-
-
-def plain(value: Any) -> Any:
-    """A YAML value as JSON has it: dates become their text."""
-    if isinstance(value, date):  # a datetime is one too
-        return value.isoformat()
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value

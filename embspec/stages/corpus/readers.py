@@ -1,182 +1,66 @@
 """Formats of documents: how each file becomes documents, in one table."""
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
 
-from embspec.errors import Where
-from embspec.plan.protocol import Params, Tree
-from embspec.stages.corpus import markdown
-from embspec.stages.reading import (
-    Names,
-    Problems,
-    Row,
-    csv_rows,
-    identifier,
-    json_rows,
-    kind,
-    lacks_field,
-    listed,
-    nearest,
-    nfc,
-    pick,
-    some,
-    string,
-    whole,
-)
+from embspec.stages.corpus import docx, faq, html, markdown, parquet, pdf, rst
+from embspec.stages.corpus.documents import Document, Fields, Page, Source, of_page, of_rows
+from embspec.stages.reading import Problems, csv_rows, json_rows, whole
 
-KNOWN = 200  # how many names of fields are remembered for messages: rows may have one of their own each
+Reader = Callable[[Source, Fields, Problems], Iterator[Document]]
 
 
-class Document(NamedTuple):
-    """A document as it goes into the artefact; `document` is the id of the one it is a part of."""
-
-    id: str
-    title: str
-    text: str
-    document: str | None
-    metadata: Mapping[str, Any]
-    where: Where
-
-
-class Fields:
-    """Which fields of a row are what; remembers which of them were met, so that a misspelt one is found."""
-
-    def __init__(self, params: Params) -> None:
-        def names(role: str, *defaults: str) -> Names:
-            written = params.get(f"corpus.fields.{role}")
-            return (written,) if written else defaults
-
-        self.id = names("id", "_id", "id")
-        self.text = names("text", "text")
-        self.title = names("title", "title")
-        self.document = names("document")
-        self.metadata: Names = tuple(sorted(listed(params.get("corpus.metadata"))))
-        self.clean: Callable[[str], str] = nfc if params.get("corpus.normalize", "nfc") == "nfc" else str
-        spoken = dict.fromkeys(self.metadata, "corpus.metadata")
-        for role in ("title", "document"):
-            if params.get(f"corpus.fields.{role}"):
-                spoken[getattr(self, role)[0]] = f"corpus.fields.{role}"
-        self.unmet = spoken
-        self.met: set[str] = set()
-
-    def meet(self, values: Mapping[str, Any]) -> None:
-        """Note the names that a row has."""
-        for name in [name for name in self.unmet if name in values]:
-            del self.unmet[name]
-        if len(self.met) < KNOWN:
-            self.met.update(map(str, values))
-
-    def check(self, problems: Problems) -> None:
-        """A field that the spec names and no document has is a mistake in one of the two."""
-        for name, field in sorted(self.unmet.items()):
-            fix = f"{nearest(name, self.met)}fields there are: {some(self.met) or 'none'}"
-            problems.add("input.field", f"no document has the field {name!r}", fix=fix, field=field)
-
-
-Reader = Callable[[Tree, str, Fields, Problems], Iterator[Document]]
-
-
-def read_jsonl(tree: Tree, name: str, fields: Fields, problems: Problems) -> Iterator[Document]:
+def read_jsonl(source: Source, fields: Fields, problems: Problems) -> Iterator[Document]:
     """One document per JSON object, BEIR's corpus.jsonl among them."""
-    return _documents(json_rows(tree, name, problems), fields, problems)
+    return of_rows(json_rows(source.tree, source.name, problems), fields, problems)
 
 
-def read_csv(tree: Tree, name: str, fields: Fields, problems: Problems) -> Iterator[Document]:
+def read_csv(source: Source, fields: Fields, problems: Problems) -> Iterator[Document]:
     """One document per row under the header."""
-    return _documents(csv_rows(tree, name, (fields.id, fields.text), problems), fields, problems)
+    return of_rows(csv_rows(source.tree, source.name, (fields.id, fields.text), problems), fields, problems)
 
 
-def read_markdown(tree: Tree, name: str, fields: Fields, problems: Problems) -> Iterator[Document]:
-    """One document per file, known by its path."""
-    where = Where(name)
-    text = whole(tree, name, problems)
-    page = None if text is None else markdown.split(text, name, problems)
-    if page is None:
-        return
-    front = {key: markdown.plain(value) for key, value in page.front.items()}
-    fields.meet(front)
-    row = Row(where, front)
-    key = identifier(nfc(name), where, problems, "path")
-    given = pick(row, fields.title)
-    if given is not None and not isinstance(given, (str, int, float)):
-        problems.add("input.type", f"the title must be a text, found {kind(given)}", where)
-    title = str(given).strip() if given is not None else ""
-    title = title or markdown.heading(page.text) or PurePosixPath(name).stem
-    rest = _parent_and_metadata(row, fields, problems)
-    if _is_text(page.text, where, problems) and key is not None and rest is not None:
-        yield Document(key, fields.clean(title), fields.clean(page.text), *rest, where)
+def read_parquet(source: Source, fields: Fields, problems: Problems) -> Iterator[Document]:
+    """One document per row."""
+    return of_rows(parquet.rows(source, fields, problems), fields, problems)
+
+
+def read_markdown(source: Source, problems: Problems) -> Page | None:
+    """Front matter and text; the title is the first heading, which the text keeps."""
+    text = whole(source.tree, source.name, problems)
+    page = None if text is None else markdown.split(text, source.name, problems)
+    return page and Page(markdown.heading(page.text), page.text, page.front)
+
+
+def read_text(source: Source, problems: Problems) -> Page | None:
+    """A file as it is."""
+    text = whole(source.tree, source.name, problems)
+    return None if text is None else Page("", text.strip("\n"), {})
+
+
+def _one(read: Callable[[Source, Problems], Page | None]) -> Reader:
+    """A reader of files that are one document each."""
+
+    def reader(source: Source, fields: Fields, problems: Problems) -> Iterator[Document]:
+        page = read(source, problems)
+        if page is not None:
+            yield from of_page(source.name, page, fields, problems)
+
+    return reader
 
 
 READERS: dict[str, Reader] = {
     ".jsonl": read_jsonl,
     ".csv": read_csv,
     ".tsv": read_csv,
-    ".md": read_markdown,
+    ".parquet": read_parquet,
+    ".md": _one(read_markdown),
+    ".html": _one(html.read),
+    ".htm": _one(html.read),
+    ".txt": _one(read_text),
+    ".rst": _one(rst.read),
+    ".pdf": _one(pdf.read),
+    ".docx": _one(docx.read),
+    ".yml": _one(faq.read),
+    ".yaml": _one(faq.read),
 }
-
-
-def _documents(rows: Iterator[Row], fields: Fields, problems: Problems) -> Iterator[Document]:
-    """Rows as documents; those with problems are noted and left out."""
-    for row in rows:
-        fields.meet(row.values)
-        given = pick(row, fields.id)
-        if given is None:
-            lacks_field(fields.id, row.values, row.where, problems)
-        key = None if given is None else identifier(given, row.where, problems)
-        text = string(row, fields.text, problems, needed=True)
-        title = string(row, fields.title, problems, needed=False) or ""
-        rest = _parent_and_metadata(row, fields, problems)
-        if text is None or not _is_text(text, row.where, problems):
-            continue
-        if key is not None and rest is not None:
-            yield Document(key, fields.clean(title), fields.clean(text), *rest, row.where)
-
-
-def _is_text(text: str, where: Where, problems: Problems) -> bool:
-    """Is there something to read in a text? If not, that is noted."""
-    if text.strip():
-        return True
-    problems.add("input.empty-text", "this document has no text", where, "give it a text, or take it out")
-    return False
-
-
-def _parent_and_metadata(
-    row: Row, fields: Fields, problems: Problems
-) -> tuple[str | None, dict[str, Any]] | None:
-    """Whose part a row is, and its declared metadata, which may lie in a mapping `metadata` as BEIR has it."""
-    parent, good = None, True
-    given = pick(row, fields.document)
-    if given not in (None, ""):
-        parent = identifier(given, row.where, problems, f"parent {fields.document[0]!r}")
-        good = parent is not None
-    nested = row.values.get("metadata")
-    inner: Mapping[str, Any] = nested if isinstance(nested, dict) and fields.metadata else {}
-    fields.meet(inner)
-    metadata: dict[str, Any] = {}
-    for name in fields.metadata:
-        value = row.values.get(name, inner.get(name))
-        if value in (None, ""):
-            continue
-        if not _is_plain(value):
-            text = f"metadata {name!r} must be a text, a number, true, false, or a list of these, found {kind(value)}"
-            problems.add("input.type", text, row.where)
-            good = False
-        metadata[name] = _cleaned(value, fields.clean)
-    return (parent, metadata) if good else None
-
-
-def _is_plain(value: Any) -> bool:
-    """Is a value a scalar that JSON has, or a list of such?"""
-    if isinstance(value, list):
-        return all(_is_plain(item) and not isinstance(item, list) for item in value)
-    return isinstance(value, (str, int, bool)) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
-    """A metadata value with its texts normalised."""
-    if isinstance(value, list):
-        return [_cleaned(item, clean) for item in value]
-    return clean(value) if isinstance(value, str) else value

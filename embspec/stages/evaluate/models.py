@@ -12,8 +12,9 @@ from embspec.retrieval import quantize
 from embspec.retrieval.propose import Place
 from embspec.stages.dims import measured
 from embspec.stages.encoder import Encoder, opened
+from embspec.stages.evaluate.pages import MORE, Pages
 from embspec.stages.evaluate.systems import BASE, MODEL, Form
-from embspec.stages.ranking import Dense, Served, dense, served
+from embspec.stages.ranking import Dense, Served, Vectors, dense, served
 from embspec.stages.snapshot import documents
 
 Hits = list[tuple[str, float]]
@@ -39,8 +40,11 @@ class Ranks(NamedTuple):
 class Models:
     """Both models over one snapshot; the vectors of each are there while it ranks, and let go."""
 
-    def __init__(self, needs: Mapping[str, Any], desk: Desk, asked: Asked, depth: int, place: Place) -> None:
+    def __init__(
+        self, needs: Mapping[str, Any], desk: Desk, asked: Asked, depth: int, place: Place, pages: Pages | None = None
+    ) -> None:
         self._needs, self._desk, self._asked, self._depth, self._place = needs, desk, asked, depth, place
+        self._pages = pages
         self._encoders: dict[str, Encoder] = {}
         self._ranks: dict[tuple[str, Form], Ranks] = {}
         self._ids = [document.id for document in documents(needs[DOCUMENTS])]
@@ -63,7 +67,7 @@ class Models:
         wanted = list(dict.fromkeys(forms))
         for number, form in enumerate(wanted):
             self._desk.tell(Progress(f"ranking by {role}: dim {form[0]} {form[1]}", number, len(wanted)))
-            hits = found.rank(queries, self._depth, self._asked.skip, self._served(role, found, form))
+            hits = self._deep(found, queries, self._served(role, found, form))
             self._ranks[role, form] = Ranks(
                 [np.array([self._places[id] for id, _ in some], np.int32) for some in hits],
                 [np.array([score for _, score in some], np.float64) for some in hits],
@@ -74,6 +78,21 @@ class Models:
         ranks = self._ranks[role, form]
         pairs = zip(ranks.places[at].tolist(), ranks.scores[at].tolist(), strict=True)
         return [(self._ids[place], score) for place, score in pairs]
+
+    def _deep(self, found: Dense, queries: Vectors, form: Served) -> list[Hits]:
+        """Each query as deep as is asked, and deeper where documents are wanted and those texts are of too few."""
+        skip, depth = self._asked.skip, self._depth
+        hits = found.rank(queries, depth, skip, form)
+        short = list(range(len(hits))) if self._pages else []
+        while self._pages and depth < len(self._ids):
+            short = [at for at in short if not self._pages.enough(id for id, _ in hits[at])]
+            if not short:
+                break
+            depth *= MORE
+            deeper = found.rank(queries[short], depth, [skip[at] for at in short], form)
+            for at, some in zip(short, deeper, strict=True):
+                hits[at] = some
+        return hits
 
     def _encoder(self, role: str) -> Encoder:
         if role not in self._encoders:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from embspec.retrieval import fusion
 from embspec.stages.evaluate.models import Hits, Models
+from embspec.stages.evaluate.pages import MORE, Pages
 from embspec.stages.evaluate.systems import SYSTEMS, Choice, Form
 from embspec.stages.snapshot import Lexical
 
@@ -27,22 +28,40 @@ class Ranker:
         self.forms, self.depth, self.models, self.choice = forms, depth, models, choice
         self._words = words
         self._hits: dict[int, Hits] = {}
+        self._pages: dict[int, list[str]] = {}
 
     def ids(self, system: str, form: Form, question: Question) -> list[str]:
-        """The best documents, best first."""
-        return [document for document, _ in self._ranked(system, form, question)]
+        """The best texts, best first."""
+        return [text for text, _ in self._ranked(system, form, question, self.depth)[: self.depth]]
 
-    def _ranked(self, system: str, form: Form, question: Question) -> Hits:
+    def pages(self, system: str, form: Form, question: Question, pages: Pages) -> list[str]:
+        """The best documents, best first: of words and of vectors as many as there are, of both those of an index."""
+        if self.models is None or SYSTEMS[system].vectors is None:
+            if question.at not in self._pages:
+                self._pages[question.at] = self._pages_by_words(question, pages)
+            return self._pages[question.at]
+        both = 2 * int(self.choice["depth"])
+        return pages.of(text for text, _ in self._ranked(system, form, question, both))
+
+    def _ranked(self, system: str, form: Form, question: Question, most: int) -> Hits:
+        """All that is known of what is ranked one way; where two are put together, the best so many."""
         role = SYSTEMS[system].vectors
         if self.models is None or role is None:
-            return self._by_words(question)[: self.depth]
+            return self._by_words(question)
         dense = self.models.hits(role, form, question.at)
         method = SYSTEMS[system].fusion(self.choice)
         if method["method"] == "none":
-            return dense[: self.depth]
+            return dense
         # Lists as deep as an index fuses them, however deep a metric looks: it must not move what the others measure.
         deep: int = self.choice["depth"]
-        return fusion.fused(method, dense[:deep], self._by_words(question)[:deep], self.depth)
+        return fusion.fused(method, dense[:deep], self._by_words(question)[:deep], most)
+
+    def _pages_by_words(self, question: Question, pages: Pages) -> list[str]:
+        hits, depth = self._by_words(question), max(self.depth, self.choice.get("depth", 0))
+        while len(hits) >= depth and not pages.enough(text for text, _ in hits):
+            depth *= MORE
+            hits = self._words.hits(question.row["query"], question.judged, depth)
+        return pages.of(text for text, _ in hits)
 
     def _by_words(self, question: Question) -> Hits:
         if question.at not in self._hits:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from embspec.measure.forms import Form, grouped
 from embspec.measure.gate import Gate, line, parse_line
-from embspec.measure.judge import Scores, Verdict, judge, judge_slices, not_computed, standing
+from embspec.measure.gate_words import TEXTS
+from embspec.measure.judge import Scores, Verdict, judge, judge_figure, judge_slices, not_computed, standing
 from embspec.measure.metrics import DEEP, score, split_name
 from embspec.measure.stats import cluster_numbers
 from embspec.measure.table import How
@@ -18,6 +19,7 @@ from embspec.stages.snapshot import rows
 
 ANY = "any"  # the slice of a gate that holds of each of them
 CHOICE = "choose/choice.json"  # what ships, where there is a model
+LENGTHS = "survey/lengths.json"  # how long the texts are, where a gate is about that
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -30,6 +32,7 @@ class Bench(NamedTuple):
     scores: Grouped
     runs: Grouped
     choice: Mapping[str, Any] | None
+    lengths: Mapping[str, Any] | None
     how: How
 
 
@@ -42,6 +45,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         measured,
         grouped(_lean(runs)) if _unlisted(gates, measured) else {},
         json.loads(needs[CHOICE].read_bytes()) if CHOICE in needs else None,
+        json.loads(needs[LENGTHS].read_bytes()) if any(gate.metric in TEXTS for gate in gates) else None,
         How(params["eval.statistics.cluster"], params["eval.statistics.resamples"], params["seed"]),
     )
     verdicts = []
@@ -62,10 +66,13 @@ def _lean(path: Path) -> Iterator[Row]:
 
 def _unlisted(gates: Sequence[Gate], measured: Grouped) -> bool:
     """Whether some gate's metric was not asked of the evaluation, and has to be computed from what was ranked."""
-    return any(gate.metric not in some[0]["scores"] for gate in gates for some in measured.values())
+    ranked = [gate for gate in gates if gate.metric not in TEXTS]
+    return any(gate.metric not in some[0]["scores"] for gate in ranked for some in measured.values())
 
 
 def _judge(gate: Gate, bench: Bench) -> Verdict:
+    if gate.metric in TEXTS:
+        return _of_texts(gate, bench.lengths or {})
     try:
         found = sides(gate, bench.scores, bench.choice)
         _check(gate, found, bench)
@@ -83,6 +90,16 @@ def _judge(gate: Gate, bench: Bench) -> Verdict:
         if gate.slice in (ANY, name)
     }
     return judge_slices(gate, slices, resamples=bench.how.resamples, seed=bench.how.seed, note=found.note)
+
+
+def _of_texts(gate: Gate, found: Mapping[str, Any]) -> Verdict:
+    """A figure of the documents, whatever ranks them."""
+    if not found["model"]:
+        return not_computed(gate, "the spec has no model that would read the documents")
+    limit = found["limit"]
+    note = (f"{found['truncated']} documents are over the {limit} tokens that the model reads" if limit
+            else "the model reads documents of any length")
+    return judge_figure(gate, found["fraction"], note=note)._replace(n=found["texts"])
 
 
 def _check(gate: Gate, found: Sides, bench: Bench) -> None:

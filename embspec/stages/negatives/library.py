@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import IO, Any, overload
+from typing import IO, Any
 
 import xxhash
 
 from embspec.retrieval.duplicates import near_groups
+from embspec.stages.lazily import Texts
 from embspec.stages.reading import canonical
 from embspec.stages.snapshot import Document, loaded, normalise, passage
 
@@ -102,7 +103,8 @@ class Alike:
 
     def __init__(self, library: Library, some: Collection[int], threshold: float) -> None:
         chosen = sorted(some)
-        found = near_groups(_Texts(library, chosen), threshold) if chosen else None
+        texts = Texts(len(chosen), lambda place: library.text(chosen[place]))
+        found = near_groups(texts, threshold) if chosen else None
         self._members: dict[int, list[int]] = {}
         self._head: dict[int, int] = {}
         self._linked: dict[int, list[int]] = {}
@@ -120,22 +122,3 @@ class Alike:
             head = self._head[at]
             for group in (head, *self._linked.get(head, ())):
                 yield from self._members[group]
-
-
-class _Texts(Sequence[str]):
-    """Texts read from disk one at a time, however often."""
-
-    def __init__(self, library: Library, chosen: Sequence[int]) -> None:
-        self._library, self._chosen = library, chosen
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[str]: ...
-    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
-        if isinstance(at, slice):
-            return _Texts(self._library, self._chosen[at])
-        return self._library.text(self._chosen[at])

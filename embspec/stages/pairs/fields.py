@@ -19,14 +19,24 @@ ROLES: dict[str, Names] = {
     "query": ("query",),
     "positive": ("positive",),
     "positives": ("positives",),
+    "quote": ("quote",),
+    "span": ("span",),
     "grade": ("grade",),
     "filter": ("filter",),
     "role": ("role",),
     "group": ("group",),
     "session": ("session",),
     "weight": ("weight",),
+    "time": (),  # `split.time_column` names it
 }
-BEIR: dict[str, Names] = {**ROLES, "id": ("_id", "id"), "query": ("text",)}
+# What other formats call the same things.
+OTHERS: dict[str, dict[str, Names]] = {
+    "beir": {"id": ("_id", "id"), "query": ("text",)},
+    "faq": {"query": ("question", "query", "q"), "quote": ("answer", "quote", "a")},
+    "bge": {"quote": ("pos",)},
+    "cohere": {"quote": ("relevant_passages",)},
+    "tevatron": {"id": ("query_id", "id"), "positives": ("positive_passages",)},
+}
 
 
 class Fields:
@@ -37,22 +47,31 @@ class Fields:
         self.qrels = params.get("pairs.qrels")
         start = "pairs.fields."
         written = {key[len(start) :]: params[key] for key in sorted(params) if key.startswith(start) and params[key]}
-        self.names = {**(BEIR if form == "beir" else ROLES), **{role: (name,) for role, name in written.items()}}
+        self.written: dict[str, Names] = {role: (name,) for role, name in written.items()}
         self.unmet: dict[str, str] = {name: role for role, name in written.items() if role in ROLES}
+        if column := params.get("split.time_column"):
+            self.written["time"] = (str(column),)
+        self.deep = [name for names in self.written.values() for name in names if "." in name]
         self.met: set[str] = set()
         for role in written:
-            if role in ("quote", "span"):
-                text = f"{role!r} is not read by this version: a positive is named by the id of its document"
-                fix = "map `positive` to the field that holds the document's id"
-                problems.add("input.unsupported", text, None, fix, self.spec(f"fields.{role}"))
-            elif role not in ROLES:
-                fix = f"{nearest(role, ROLES)}known are: {some(ROLES)}"
+            if role not in ROLES:
+                fix = f"{nearest(role, ROLES)}known are: {some(ROLES.keys() - {'time'})}"
                 problems.add("input.field", f"pairs have no field {role!r}", None, fix, self.spec(f"fields.{role}"))
-        self.id = self.names["id"]
-        self.query = self.names["query"]
-        self.positive = self.names["positive"]
-        self.positives = self.names["positives"]
-        self.grade = self.names["grade"]
+        self.take(form)
+
+    def take(self, form: str) -> None:
+        """Use the names that a format has; those that the spec gives outrank them."""
+        names = {**ROLES, **OTHERS.get(form, {}), **self.written}
+        self.names = names
+        self.id, self.query, self.grade = names["id"], names["query"], names["grade"]
+        self.positive, self.positives = names["positive"], names["positives"]
+        self.quote, self.span = names["quote"], names["span"]
+
+    def dug(self, row: Row) -> Row:
+        """A row with what lies deeper in it: `ticket.subject`, `messages.0.text`; a name that is there is that name."""
+        found = {name: value for name in self.deep if name not in row.values
+                 and (value := _deeper(row.values, name)) is not None}
+        return row._replace(values={**row.values, **found}) if found else row
 
     def spec(self, field: str) -> str:
         """The full path of one of this source's fields in the spec."""
@@ -70,6 +89,18 @@ class Fields:
         for name, role in sorted(self.unmet.items()):
             fix = f"{nearest(name, self.met)}fields there are: {some(self.met) or 'none'}"
             problems.add("input.field", f"no row has the field {name!r}", None, fix, self.spec(f"fields.{role}"))
+
+
+def _deeper(values: Any, path: str) -> Any:
+    """What lies at a path of names and numbers; None where it ends early."""
+    for part in path.split("."):
+        if isinstance(values, Mapping):
+            values = values.get(part)
+        elif isinstance(values, list) and part.isdecimal() and len(part) < 9 and int(part) < len(values):
+            values = values[int(part)]
+        else:
+            return None
+    return values
 
 
 def grade(value: Any, where: Where, problems: Problems) -> int | None:
@@ -125,6 +156,13 @@ def _weight(value: Any) -> float:
     return number
 
 
+def _time(value: Any) -> str:
+    """A time as it is written: the split reads it."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(kind(value))
+    return str(value).strip()
+
+
 # Role, what it must be in words, and the function that takes it.
 EXTRAS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "filter": ("an object of metadata names and values (in csv: as JSON)", _filter),
@@ -132,6 +170,7 @@ EXTRAS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "group": ("a text", _word),
     "session": ("a text", _word),
     "weight": ("a number over 0", _weight),
+    "time": ("a text or a number", _time),
 }
 
 
@@ -146,7 +185,7 @@ def extras(row: Row, fields: Fields, problems: Problems) -> dict[str, Any] | Non
             continue
         try:
             found[role] = take(value)
-        except (ValueError, RecursionError):
+        except (ValueError, OverflowError, RecursionError):
             given = json.dumps(value, ensure_ascii=True)
             text = f"{names[0]!r} must be {expected}, found {given if len(given) < 60 else kind(value)}"
             problems.add("input.type", text, row.where)

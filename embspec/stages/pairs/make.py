@@ -1,53 +1,73 @@
 """One source of pairs: its queries with the documents of the snapshot that answer them."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from embspec.plan.protocol import Desk, Made, Params, Progress, Tree
+from embspec.stages.pairs.asked import Asked, Judgement
+from embspec.stages.pairs.documents import ACCESS
 from embspec.stages.pairs.fields import EXTRAS, Fields
+from embspec.stages.pairs.headings import headings
 from embspec.stages.pairs.merge import Query, merge
-from embspec.stages.pairs.readers import Asked, Judgement, read
-from embspec.stages.reading import Problems, check_found, count, line, listed, matches, nfc
+from embspec.stages.pairs.readers import read
+from embspec.stages.pairs.resolve import Found, resolve
+from embspec.stages.reading import Problems, check_found, count, line, listed, matches, some
 
-EXAMPLES = 5
 NOT_FOUND = (
     "paths count from the folder of the spec that names them; a path to a folder is read as BEIR's: "
     "FOLDER/queries.jsonl and FOLDER/qrels/NAME.tsv"
 )
+PARTS = ("train", "validation", "test")  # such a role says where a query goes, and not who asks it
 
 
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `pairs.jsonl`: a query in each line, in the order of ids."""
     tree: Tree = needs["live"]
     names = sorted(tree.names())
+    documents: Path = needs["snapshot/documents.jsonl"]
+    problems = Problems()
+    desk.tell(Progress(f"reading the pairs of {params['name']}"))
+    if params.get("pairs.from"):
+        rows: Sequence[Asked] = headings(documents, f"pairs.{params['name']}.from", problems)
+    else:
+        rows = _read(params, tree, names, problems)
+    resolved, found = resolve(rows, documents, f"pairs.{params['name']}", problems)
+    merged = merge(resolved, problems)
+    _check_seen(merged.queries, found, problems)
+    problems.stop()
+    source = str(params["name"])
+    with open(out / "pairs.jsonl", "wb") as file:
+        file.writelines(_line(query, source) for query in merged.queries)
+    judged = [one for query in merged.queries for one in query.positives]
+    stat = {
+        "queries": len(merged.queries),
+        "judgements": len(judged),
+        "merged": merged.merged,
+        "not_relevant": merged.not_relevant,
+        **_anchored(judged),
+    }
+    return Made(stat=stat, counts={"files_read": len(names), "rows": len(rows)})
+
+
+def _read(params: Params, tree: Tree, names: Sequence[str], problems: Problems) -> list[Asked]:
+    """The rows of the source's files."""
     paths = listed(params["pairs.path"])
     form = _format(params, paths, names)
-    problems = Problems()
     fields = Fields(params, form, problems)
+    if not paths:
+        text = "this version makes pairs of files and of headings alone"
+        problems.add("input.unsupported", text, None, "take the source out of the spec", f"pairs.{fields.source}")
+        return []
     check_found(paths, names, fields.spec("path"), problems, NOT_FOUND)
-    desk.tell(Progress(f"reading the pairs of {fields.source}"))
-    known = _ids(needs["snapshot/manifest"])
-    rows = [_spelt(asked, known) for asked in read(tree, names, form, fields, problems)]
+    rows = list(read(tree, names, form, fields, problems))
     if rows:
         fields.check(problems)
     elif not problems.shown:
-        text = f"no pair in {count(len(names), 'file')}"
+        text = f"no pair in {names[0] if len(names) == 1 else count(len(names), 'file')}"
         problems.add("input.empty", text, None, "add pairs, or take the source out of the spec", fields.spec("path"))
-    merged = merge(rows, problems)
-    judgements = [judgement for query in merged.queries for judgement in query.positives]
-    _check_there(judgements, known, fields, problems)
-    problems.stop()
-    with open(out / "pairs.jsonl", "wb") as file:
-        file.writelines(_line(query, fields.source) for query in merged.queries)
-    stat = {
-        "queries": len(merged.queries),
-        "judgements": len(judgements),
-        "merged": merged.merged,
-        "not_relevant": merged.not_relevant,
-    }
-    return Made(stat=stat, counts={"files_read": len(names), "rows": len(rows)})
+    return rows
 
 
 def _format(params: Params, paths: Sequence[str], names: Sequence[str]) -> str:
@@ -57,42 +77,38 @@ def _format(params: Params, paths: Sequence[str], names: Sequence[str]) -> str:
     return "beir" if form == "auto" and is_folder else form
 
 
-def _ids(manifest: Path) -> set[str]:
-    """The ids of the snapshot's documents."""
-    with open(manifest, encoding="utf-8", newline="\n") as file:
-        return {line.partition("\t")[0] for line in file}
+def _check_seen(queries: Iterable[Query], found: Found, problems: Problems) -> None:
+    """A positive that whoever asks may not see is a fault of the data: no system could ever find it rightly."""
+    asked = [(one.where, one.document, query.extras["role"]) for query in queries
+             if query.extras.get("role", PARTS[0]) not in PARTS for one in query.positives]
+    for where, document, role in sorted(asked):
+        roles = found.access.get(document)
+        if roles is not None and role not in roles:
+            text = f"{document!r} may not be seen by {role!r}, who asks this; its `{ACCESS}` is {some(roles)}"
+            fix = f"correct the role of the query, its positive, or the document's `{ACCESS}`"
+            problems.add("input.not-visible", text, where, fix)
 
 
-def _spelt(asked: Asked, known: set[str]) -> Asked:
-    """A row with its documents spelt as the snapshot spells them: the id of a file is its path in composed Unicode."""
-    if all(one.document in known for one in asked.judgements):
-        return asked
-    spelt = [one if one.document in known else one._replace(document=nfc(one.document)) for one in asked.judgements]
-    return asked._replace(judgements=spelt)
-
-
-def _check_there(judgements: Sequence[Judgement], known: set[str], fields: Fields, problems: Problems) -> None:
-    """A positive that the snapshot lacks is a problem: such a query could not be scored, or not fairly."""
-    lost = sorted((one for one in judgements if one.document not in known), key=lambda one: one.where)
-    if not lost:
-        return
-    examples = ", ".join(f"{one.document!r} ({one.where})" for one in lost[:EXAMPLES])
-    rest = f" and {len(lost) - EXAMPLES} more" if len(lost) > EXAMPLES else ""
-    text = f"of {count(len(judgements), 'positive')} the snapshot of the corpus lacks {len(lost)}: {examples}{rest}"
-    fix = (
-        "correct the ids; pairs see the snapshot, not the live documents: "
-        "`embspec build --retrain` moves it to those"
-    )
-    problems.add("input.dangling", text, lost[0].where, fix, fields.spec("path"))
+def _anchored(judged: Iterable[Judgement]) -> dict[str, int]:
+    """How many judgements are a place in a document, where there are any."""
+    places = sum(one.start >= 0 for one in judged)
+    return {"places": places} if places else {}
 
 
 def _line(query: Query, source: str) -> bytes:
-    """A query as a line of the artefact; places stay out of it, so that moved lines and files move nothing after."""
+    """A query as a line of the artefact; places of files stay out, so that moved lines and files move nothing after."""
     row = {
         "id": query.id,
         "query": query.query,
-        "positives": [{"id": one.document, "grade": one.grade} for one in query.positives],
+        "positives": [_positive(one) for one in query.positives],
         **{role: query.extras[role] for role in EXTRAS if role in query.extras},
         "source": source,
     }
     return line(row)
+
+
+def _positive(one: Judgement) -> dict[str, Any]:
+    """A judgement; the characters of the document that it is about, where it was made of these: all where several."""
+    anchor = {"start": one.start, "end": one.end} if one.start >= 0 else {}
+    several = {"places": one.places} if one.places else {}
+    return {"id": one.document, "grade": one.grade, **anchor, **several}

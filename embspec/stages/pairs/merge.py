@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import xxhash
 
 from embspec.errors import Where
-from embspec.stages.pairs.readers import Asked, Judgement
+from embspec.stages.pairs.asked import Asked, Judgement
 from embspec.stages.reading import Problems, nfc
+from embspec.stages.times import seconds
 
 SINGLE = ("group", "session", "weight")  # of these a query has one; a filter or role makes it another query
 
@@ -67,10 +69,14 @@ def _fold(key: str, group: Sequence[Asked], problems: Problems) -> tuple[Query, 
     judged: dict[str, Judgement] = {}
     for one in (judgement for asked in group for judgement in asked.judgements):
         before = judged.setdefault(one.document, one)
-        if before.grade != one.grade:
+        if before[:1] + before[3:] != one[:1] + one[3:]:
+            # Two places in one chunk: the better one says what the chunk is worth.
+            judged[one.document] = min(before, one, key=lambda each: (-each.grade, each.start, each.end))
+        elif before.grade != one.grade:
             text = f"{one.document!r} has grade {one.grade} here and {before.grade} at {before.where}"
             problems.add("input.conflict", text, one.where, "give a document one grade for each query")
-    positives = sorted(one for one in judged.values() if one.grade > 0)
+    places = _places(group)
+    positives = sorted(one._replace(places=places.get(one.document, ())) for one in judged.values() if one.grade > 0)
     if not positives:
         fix = "name a document that answers it, or take the query out"
         problems.add("input.no-positive", "no document is relevant for this query: all grades are 0",
@@ -79,7 +85,25 @@ def _fold(key: str, group: Sequence[Asked], problems: Problems) -> tuple[Query, 
     for asked in group[1:]:
         for role in SINGLE:
             _agree(role, extras, asked, group[0].where, problems)
+    times = [asked.extras["time"] for asked in group if "time" in asked.extras]
+    if times:
+        extras["time"] = max(times, key=_when)  # what is asked again is as new as its last time
     return Query(name, min(asked.query for asked in group), positives, extras), len(judged) - len(positives)
+
+
+def _when(text: str) -> tuple[float, str]:
+    """Where a time stands among others, in whatever form it is written; what is none is told where it matters."""
+    found = seconds(text)
+    return -math.inf if found is None else found, text
+
+
+def _places(group: Sequence[Asked]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Texts with several places that answer: which of them share a text is a matter of how documents are cut."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for one in (judgement for asked in group for judgement in asked.judgements):
+        if one.grade > 0 and one.start >= 0:
+            found.setdefault(one.document, set()).add((one.start, one.end))
+    return {document: tuple(sorted(some)) for document, some in found.items() if len(some) > 1}
 
 
 def _agree(role: str, extras: dict[str, Any], asked: Asked, first: Where, problems: Problems) -> None:

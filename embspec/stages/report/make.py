@@ -8,7 +8,7 @@ from typing import Any
 
 from embspec.measure.forms import FUSED, SUITE, TUNED, Form, Row, grouped
 from embspec.measure.stats import too_narrow
-from embspec.measure.table import How, differences, means, retention, spans
+from embspec.measure.table import How, differences, means, retention, sliced, spans
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.report.markdown import render
 from embspec.stages.report.hardest import Ranked, hardest, ranked, system
@@ -16,6 +16,8 @@ from embspec.stages.report.tuning import identifiers, negatives, training
 from embspec.stages.snapshot import count, rows
 
 WEAK = 0.8  # where BM25 ranks so many right at once, nothing is left for a model to show
+GROUPS = 3  # of duplicates that are shown
+LEAKS = ("leaking", "disjoint")  # the two parts of a test set that leaks
 CUT = (TUNED, FUSED)  # the systems whose smaller forms may ship
 
 Measured = Mapping[Form, Sequence[Row]]
@@ -46,6 +48,8 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         "negatives": negatives(needs["negatives/ledger.jsonl"]) if "negatives/ledger.jsonl" in needs else None,
         "suites": _suites(measured, kept, how),
         "split": _split(_json(needs, "split/leaks.json")),
+        "lengths": _lengths(needs, params["corpus.max_truncated_fraction"]),
+        "duplicates": _duplicates(needs),
         "documents": count(needs["snapshot/manifest"]),
         "tokenizer": _tokenizer(needs),
         "hardest": hardest(kept.worst, measured, tests, params["eval.metrics"]),
@@ -54,6 +58,19 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     (out / "report.json").write_text(text, encoding="utf-8")
     (out / "report.md").write_text(render(report), encoding="utf-8")
     return Made(counts={"rows": len(report["metrics"])})
+
+
+def _lengths(needs: Mapping[str, Any], most: float) -> dict[str, Any] | None:
+    """How long the texts are for the model; whether more are cut short than the spec lets pass."""
+    found = _json(needs, "survey/lengths.json")
+    return None if found is None or not found["model"] else {**found, "over": found["fraction"] > most}
+
+
+def _duplicates(needs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How many documents stand in groups of one another, with the first groups."""
+    found = _json(needs, "survey/duplicates.json")
+    return found and {kind: some and {**some, "groups": len(some["groups"]), "first": some["groups"][:GROUPS]}
+                      for kind, some in found.items()}
 
 
 def _json(needs: Mapping[str, Any], role: str) -> Any:
@@ -74,12 +91,15 @@ def _suite_names(measured: Measured) -> list[str]:
 
 
 def _compared(measured: Measured, named: set[str], how: How) -> list[dict[str, Any]]:
-    """Paired differences of each suite, then of the test questions that name identifiers."""
+    """Paired differences of each suite, of its two parts where some of it leaks, and of questions about identifiers."""
     whole = [{"slice": None, **row} for suite in _suite_names(measured) for row in differences(measured, suite, how)]
     some = {form: [row for row in rows if row["query"] in named] for form, rows in measured.items()
             if form.suite == SUITE}
     few = [{"slice": "identifiers", **row} for row in differences(some, SUITE, how)] if any(some.values()) else []
-    return [*whole, *few]
+    parts = {name: sliced(measured, name) for name in LEAKS}
+    apart = [{"slice": name, **row} for name, some in parts.items() for suite in _suite_names(some)
+             for row in differences(some, suite, how)] if all(parts.values()) else []
+    return [*whole, *apart, *few]
 
 
 def _suites(measured: Measured, kept: Ranked, how: How) -> list[dict[str, Any]]:

@@ -1,13 +1,14 @@
 """Which part a component goes to: a hash of its documents against two thresholds."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 from typing import NamedTuple
 
 import xxhash
 
-from embspec.stages.split.rows import PARTS, TRUST, Documents, Query, owners
+from embspec.stages.split import times
+from embspec.stages.split.rows import GROUP, PARTS, QUERY, TIME, TRUST, Documents, Query, owners
 
 
 class Shares(NamedTuple):
@@ -46,18 +47,33 @@ def most_trusted(queries: Sequence[Query], part: str) -> set[int]:
     return {at for at, rank in ranks.items() if rank == best}
 
 
-def survey(queries: Sequence[Query], documents: Documents, roots: Sequence[int], seed: int) -> dict[int, Component]:
-    """Each component with what decides on it."""
+def order(query: Query, documents: Documents, seed: int, by: str) -> float:
+    """Where a query stands in [0, 1): the lowest are tested, and what hangs together is as low as its lowest."""
+    if by == TIME:
+        return times.order(query.time)
+    names = owners(query, documents)
+    if by == QUERY:
+        names = [query.text]
+    elif by == GROUP and query.group:
+        names = [f"group\0{query.group}"]
+    return min((fraction(seed, name) for name in names), default=inf)
+
+
+def survey(
+    queries: Sequence[Query], documents: Documents, roots: Sequence[int], seed: int, by: str,
+    held: Collection[int] = (),
+) -> dict[int, Component]:
+    """Each component with what decides on it; `held` are the queries that are in test whatever their hashes say."""
     tests, validations = (most_trusted(queries, part) for part in ("test", "validation"))
     found: dict[int, Component] = {}
     for at, (query, root) in enumerate(zip(queries, roots, strict=True)):
         one = found.get(root, Component())
-        low = min((fraction(seed, name) for name in owners(query, documents)), default=inf)
+        low = order(query, documents, seed, by) if at in tests or at in validations else inf
         if at in tests:
             one = one._replace(test=min(one.test, low), tests=one.tests + 1)
         if at in validations:
             one = one._replace(validation=min(one.validation, low), validations=one.validations + 1)
-        found[root] = one._replace(floor=_further(one.floor, _floor(query)))
+        found[root] = one._replace(floor=_further(one.floor, "test" if at in held else _floor(query)))
     return found
 
 
@@ -119,8 +135,10 @@ def _cut(sizes: Sequence[tuple[float, int]], wanted: float) -> float:
     if not ordered or wanted <= 0:
         return 0.0
     best, below, total = 0, 0, 0
-    for count, (_, size) in enumerate(ordered, start=1):
+    for count, (u, size) in enumerate(ordered, start=1):
         total += size
+        if count < len(ordered) and ordered[count][0] == u:
+            continue  # what happened at one time is not cut apart
         if not best or abs(total - wanted) < abs(below - wanted):
             best, below = count, total
     return ordered[best][0] if best < len(ordered) else 1.0

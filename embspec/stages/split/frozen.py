@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embspec.errors import Problem, fail
-from embspec.stages.split.rows import SHOWN, Documents, Query, owners
+from embspec.stages.split.rows import SHOWN, Documents, Query
 
 ACCEPT = "bring them back, or take the new test set as it is: `embspec build --accept-test-change`"
 
@@ -21,8 +21,19 @@ class Frozen(NamedTuple):
 
 
 def member(query: Query, documents: Documents) -> str:
-    """What a test query is to the list: its normalised text and the documents that answer it."""
-    return json.dumps([query.text, owners(query, documents)], ensure_ascii=False, separators=(",", ":"))
+    """What a test query is to the list: its normalised text, and the documents or the places in them that answer it.
+
+    Which texts these fell into when the documents were cut is none of it: another way of cutting changes no test.
+    """
+    placed = {id for id, _, _ in query.places}
+    found: set[tuple[str, ...] | tuple[str, int, int]] = {
+        (documents.owner[one],) for one in query.positives if one not in placed
+    }
+    for id, start, end in query.places:
+        owner = documents.owner[id]
+        found.add((owner, start, end) if (start, end) != (0, documents.ends[owner]) else (owner,))
+    said = [one[0] if len(one) == 1 else one for one in sorted(found, key=lambda one: (one[0], *one[1:]))]
+    return json.dumps([query.text, said], ensure_ascii=False, separators=(",", ":"))
 
 
 def freeze(
@@ -40,9 +51,14 @@ def freeze(
             fix="fetch it from the store of the machine that built it, or `embspec build --accept-test-change`",
             field="split.freeze",
         )
-    then = set(old.read_text(encoding="utf-8").split("\n")[:-1])
+    then = held(old)
     grown = frozenset(at for at, line in members.items() if line not in then)
     return Frozen(old, grown), then - set(members.values())
+
+
+def held(old: Path | None) -> set[str]:
+    """The members of a list that is at hand."""
+    return set() if old is None else set(old.read_text(encoding="utf-8").split("\n")[:-1])
 
 
 def lost(gone: set[str], total: int, queries: Sequence[Query], parts: Sequence[str], documents: Documents) -> Problem:

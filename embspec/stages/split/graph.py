@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from embspec.retrieval.duplicates import near_groups
-from embspec.stages.split.rows import Documents, Query, owners
+from embspec.stages.split.rows import GROUP, QUERY, Documents, Query, owners
 
 Pairs = list[tuple[str, str, float]]
 
@@ -51,8 +51,11 @@ def _alike(names: Sequence[str], texts: Sequence[str], threshold: float) -> Pair
     return equal + [(names[one], names[other], value) for one, other, value in found.links]
 
 
-def build(queries: Sequence[Query], documents: Documents, near: Near) -> Graph:
-    """The graph of these queries; chunks of one parent are one node."""
+def build(queries: Sequence[Query], documents: Documents, near: Near, by: str) -> Graph:
+    """The graph of these queries; chunks of one parent are one node, and so is a group where groups are what is split.
+
+    By query, documents tie nothing together: the leaks that this makes are counted like any others.
+    """
     nodes: dict[tuple[str, ...], int] = {}
 
     def node(*name: str) -> int:
@@ -61,11 +64,13 @@ def build(queries: Sequence[Query], documents: Documents, near: Near) -> Graph:
     at = [node("query", query.text) for query in queries]
     firm = []
     for query, own in zip(queries, at, strict=True):
-        firm += [(own, node("document", name)) for name in owners(query, documents)]
+        firm += [(own, node("document", name)) for name in owners(query, documents) if by != QUERY]
+        if by == GROUP and query.group:
+            firm.append((own, node("group", query.group)))
         if query.session:
             firm.append((own, node("session", query.source, query.session)))
     loose = []
-    for kind, pairs in (("document", near.documents), ("query", near.queries)):
+    for kind, pairs in (("document", () if by == QUERY else near.documents), ("query", near.queries)):
         for one, other, value in pairs:
             ends = [(kind, documents.owner[name] if kind == "document" else name) for name in (one, other)]
             if ends[0] != ends[1]:

@@ -3,14 +3,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from embspec.errors import EmbspecError, Problem, fail
 from embspec.plan.protocol import Desk, Made, Params, Progress
-from embspec.stages.split import assign, frozen, graph, leaks, rows, write
-from embspec.stages.split.rows import PARTS, Documents, Query
+from embspec.stages.split import assign, frozen, graph, leaks, rows, times, write
+from embspec.stages.split.rows import GIVEN, GROUP, PARTS, QUERY, TIME, Documents, Query
 
 
 class Wish(NamedTuple):
@@ -28,6 +28,7 @@ class Wish(NamedTuple):
     dropped: float | None
     frozen: str | None
     terms: str
+    sticky: bool  # whether the frozen test stays where it is, whatever no longer ties it to what put it there
 
 
 class Placed(NamedTuple):
@@ -47,18 +48,19 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     """Write train, validation, test, pool and leaks; refuse what leaks, shrinks or is too small."""
     wish = _wish(params, needs)
     queries = rows.read_queries(wish.sources)
+    _suits(wish.by, queries, params, desk)
     documents = rows.read_documents(needs["snapshot/documents.jsonl"], queries)
     desk.tell(Progress(f"near-duplicates among {len(documents.texts)} documents"))
     near = graph.near_texts(queries, documents, wish.near)
     documents.texts.clear()
-    placed = _place(queries, documents, near, wish)
+    placed = _place(queries, documents, near, wish, frozen.held(needs.get("pin.test") if wish.sticky else None))
     found = leaks.find(queries, placed.parts, documents, near)
     tests = placed.at("test")
     members = {at: frozen.member(queries[at], documents) for at in tests}
     pin = wish.frozen if wish.freeze else None
     kept, gone = frozen.freeze(members, desk.scratch / "test.list", pin, needs.get("pin.test"))
     problems = [frozen.lost(gone, len(tests), queries, placed.parts, documents)] if gone else []
-    if wish.by == "given" and wish.on_leak == "error":
+    if wish.by == GIVEN and wish.on_leak == "error":
         problems += leaks.problems(found, queries, len(tests))
     problems += _too_few(queries, placed, wish)
     if problems:
@@ -67,13 +69,28 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     positives = {one for at in placed.at("validation") for one in queries[at].positives}
     write.write_pool(out / "pool.jsonl", positives, documents, needs["snapshot/documents.jsonl"], wish.seed)
     stat = _stat(queries, placed, documents, len(kept.grown), len(leaks.leaking(found)))
+    after = {f"{part}.after": times.said(limit) for part, limit in zip(PARTS, placed.limits, strict=False)
+             if wish.by == TIME and limit}
     leaks.write(out / "leaks.json", found, queries, len(tests), stat)
     return Made(
-        stat=stat,
+        stat={**stat, **after},
         pins=_pins(placed, wish),
         counts={"rows": len(queries)},
         keep={"test": kept.path},
     )
+
+
+def _suits(by: str, queries: Sequence[Query], params: Params, desk: Desk) -> None:
+    """Refuse a way of splitting that the rows say nothing about; say what is wrong with the one by query."""
+    if by == TIME:
+        deciding = assign.most_trusted(queries, "test") | assign.most_trusted(queries, "validation")
+        times.check([queries[at] for at in sorted(deciding)], params["split.time_column"])
+    if by == GROUP and not any(query.group for query in queries):
+        raise fail("input.field", "no query has a group, and groups are what is split",
+                   fix="name the field under `fields: {group: …}` of a source, or split by document", field="split.by")
+    if by == QUERY:
+        desk.tell(Progress("split by query: a document may be trained on and tested with, so that the figures are "
+                           "those of documents that were seen; `by: document` is honest"))
 
 
 def _wish(params: Params, needs: Mapping[str, Any]) -> Wish:
@@ -100,6 +117,7 @@ def _wish(params: Params, needs: Mapping[str, Any]) -> Wish:
         dropped=dropped,
         frozen=params.get("pin.test"),
         terms=terms,
+        sticky=params["split.freeze"] and test is not None,
     )
 
 
@@ -140,20 +158,26 @@ def _sources(params: Params, needs: Mapping[str, Any]) -> tuple[rows.Source, ...
     )
 
 
-def _place(queries: Sequence[Query], documents: Documents, near: graph.Near, wish: Wish) -> Placed:
-    """By document all queries are placed by hash; by given only those that the roles leave open."""
-    undecided = [at for at, query in enumerate(queries) if wish.by != "given" or len(query.roles) > 1]
+def _place(
+    queries: Sequence[Query], documents: Documents, near: graph.Near, wish: Wish, old: Collection[str]
+) -> Placed:
+    """By document all queries are placed by hash; by given only those that the roles leave open.
+
+    What was frozen by the same terms stays in test: two texts that were alike need not be so when cut otherwise.
+    """
+    undecided = [at for at, query in enumerate(queries) if wish.by != GIVEN or len(query.roles) > 1]
     chosen = [queries[at] for at in undecided]
-    net = graph.build(chosen, documents, near)
+    net = graph.build(chosen, documents, near, wish.by)
     dropped = graph.weakest_to_drop(net) if wish.dropped is None else wish.dropped
     roots = graph.components(net, dropped)
-    survey = assign.survey(chosen, documents, roots, wish.seed)
+    held = {at for at, query in enumerate(chosen) if old and frozen.member(query, documents) in old}
+    survey = assign.survey(chosen, documents, roots, wish.seed, wish.by, held)
     limits = assign.choose(chosen, survey, wish.shares, wish.limits)
     parts = [query.roles[0] if query.roles else "" for query in queries]
     for at, root in zip(undecided, roots, strict=True):
         part = assign.part_of(survey[root], limits)
         parts[at] = part if part in queries[at].roles else ""
-    whole = net if wish.by != "given" else graph.build(queries, documents, near)
+    whole = net if wish.by != GIVEN else graph.build(queries, documents, near, wish.by)
     left = [query.roles for query, part in zip(queries, parts, strict=True) if not part]
     facts = {
         "held_out": sum("train" in roles for roles in left),

@@ -11,6 +11,7 @@ from embspec.stages.snapshot import normalise
 
 PARTS = ("test", "validation", "train")  # a component that is joined by others moves only to the left
 TRUST = ("gold", "curated", "synthetic", "implicit")  # the most trusted first
+GIVEN, GROUP, TIME, QUERY = "given", "group", "time", "query"  # of `split.by`, what is treated apart
 SHOWN = 20
 
 
@@ -32,7 +33,10 @@ class Query(NamedTuple):
     roles: tuple[str, ...]
     text: str  # normalised: two spellings of one question are one node
     positives: tuple[str, ...]
+    places: tuple[tuple[str, int, int], ...]  # positive and characters, of those that are a place in a document
     session: str
+    group: str
+    time: str
     role: str
     at: str
     path: Path
@@ -45,6 +49,7 @@ class Documents(NamedTuple):
     ids: list[str]
     owner: dict[str, str]  # positive -> its parent document, or itself
     texts: dict[str, str]
+    ends: dict[str, int]  # document of a positive -> how many characters it has
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -64,15 +69,20 @@ def read_queries(sources: Sequence[Source]) -> list[Query]:
 
 
 def _query(source: Source, offset: int, row: Mapping[str, Any]) -> Query:
-    positives = sorted({one["id"] for one in row["positives"] if one.get("grade", 1) > 0})
+    good = [one for one in row["positives"] if one.get("grade", 1) > 0]
+    places = {(one["id"], start, end) for one in good if "start" in one
+              for start, end in one.get("places", [(one["start"], one["end"])])}
     return Query(
         source.name,
         row["id"],
         source.trust,
         source.roles,
         normalise(row["query"]),
-        tuple(positives),
+        tuple(sorted({one["id"] for one in good})),
+        tuple(sorted(places)),
         str(row.get("session") or ""),
+        str(row.get("group") or ""),
+        str(row.get("time") or ""),
         str(row.get("role") or ""),
         row.get("at", ""),
         source.path,
@@ -117,13 +127,16 @@ def where(query: Query) -> Where | None:
 def read_documents(path: Path, queries: Sequence[Query]) -> Documents:
     """Stream the snapshot: all ids, but the texts of positives alone."""
     wanted = {one for query in queries for one in query.positives}
-    found = Documents([], {}, {})
+    found = Documents([], {}, {}, {})
     for _, row in lines(path):
         name = row["id"]
         found.ids.append(name)
         if name in wanted:
             found.owner[name] = row.get("document") or name
             found.texts[name] = row["text"]
+        if (start := row.get("start")) is not None or name in wanted:
+            owner, end = row.get("document") or name, len(row["text"]) if start is None else row["end"]
+            found.ends[owner] = max(end, found.ends.get(owner, 0))
     _all_there(queries, found)
     return found
 

@@ -52,6 +52,7 @@ def write_pool(path: Path, positives: set[str], documents: Documents, snapshot: 
             texts.seek(starts[name])
             row = json.loads(texts.readline())
             own = {"id": name, "positive": name in positives, "title": row["title"] or "", "text": row["text"]}
+            own |= {"context": row["context"]} if row.get("context") else {}
             file.write(_line(own))
 
 

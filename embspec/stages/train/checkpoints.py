@@ -94,7 +94,7 @@ def read(validation: Path, pool: Path, metric: str) -> Pool:
     return Pool(
         metric,
         [row["query"] for row in asked],
-        [passage(Document(row["id"], row["title"], row["text"])) for row in kept],
+        [passage(Document.of(row)) for row in kept],
         [row["id"] for row in kept],
         sum(row["positive"] for row in kept),
         judged,

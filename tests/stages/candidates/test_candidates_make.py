@@ -1,6 +1,7 @@
 """Negatives that somebody else found: what is read of their files, and what is wrong with them."""
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from embspec.plan.protocol import Made
 from embspec.stages.candidates.make import make
 from embspec.stages.live import given_files
 from embspec.stages.street import STREET
-from embspec.store.live import LiveTree, find
+from embspec.store.live import Found, LiveTree, find
 from tests.support.benches import lines, question, read
 from tests.support.desk import Desk
 
@@ -48,6 +49,28 @@ def refused(folder: Path, texts: Mapping[str, str | Sequence[Mapping[str, Any]]]
     with pytest.raises(EmbspecError) as caught:
         build(folder, texts, **miners)
     return [f"{p.code} {p.where or p.field}" for p in caught.value.problems]
+
+
+def test_a_file_that_lies_elsewhere(tmp_path: Path) -> None:
+    """It is known by its address, and is no file of the project that ends like it."""
+    address, here = "https://data.example/hard.jsonl", "data.example/hard.jsonl"
+    rows = json.dumps({"query": "which oil", "negatives": ["b"]}) + "\n"
+    (tmp_path / "fetched").write_text(rows, encoding="utf-8")
+    digest = hashlib.sha256(rows.encode()).hexdigest()
+    params = {"negatives.miners.1.path": address, "negatives.miners.2.path": here}
+    pinned = {**params, f"pin.{address}": f"sha256:{digest} 9"}
+    assert sorted(given_files(pinned)) == [here, f"{address}#sha256:{digest} 9"]
+    (tmp_path / "specs" / "data.example").mkdir(parents=True)
+    (tmp_path / "specs" / here).write_text(rows.replace('"b"', '"d"'), encoding="utf-8")
+    found = [*find(str(tmp_path / "specs"), [here]),
+             Found(address, str(tmp_path / "fetched"), len(rows), 0, 0, 0, len(address), digest)]
+    (tmp_path / "manifest").write_text("b\t00\nd\t00\n", encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    make(params, {"live": LiveTree(found), "snapshot/manifest": tmp_path / "manifest",
+                  "pairs.gold/pairs.jsonl": lines(tmp_path / "gold.jsonl", GOLD)}, tmp_path / "out",
+         Desk(tmp_path / "scratch"))
+    assert {row["file"]: row["negatives"] for row in read(tmp_path / "out/given.jsonl")} == {
+        address: ["b"], here: ["d"]}
 
 
 def test_questions_by_words_and_by_id(tmp_path: Path) -> None:

@@ -67,6 +67,14 @@ def test_a_base_that_is_no_hub_id(tmp_path: Path, base: dict[str, Any], shown: s
     assert "base_model" not in front(text) and "secret" not in text and f"tuned from `{shown}` on" in text
 
 
+def test_the_gain_where_nothing_leaks(tmp_path: Path) -> None:
+    """The card of a model whose test set leaks says what it gained on the rest; others say nothing of that."""
+    said = "On the 20 of them that share nothing with training: recall@5"
+    leaking = card(tmp_path / "leaking", leak=True)
+    assert said in leaking and "mrr@10 +0.1667 [" in leaking.partition(said)[2].partition("\n")[0]
+    assert "share nothing" not in card(tmp_path / "clean")
+
+
 def test_a_revision_is_named(tmp_path: Path) -> None:
     """A base at a revision of its own is not any base of that name."""
     assert "`acme/tiny-base` at revision `v2`" in card(tmp_path, changed={"model.revision": "v2"})

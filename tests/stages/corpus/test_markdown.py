@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from embspec.stages.corpus.markdown import heading, plain, split
+from embspec.stages.corpus.documents import plain
+from embspec.stages.corpus.markdown import heading, split
 from embspec.stages.reading import Problems
 from tests.support.trees import brief
 

@@ -32,9 +32,11 @@ def spec(**params: Any) -> dict[str, Any]:
 def needs(folder: Path, files: Files) -> dict[str, Any]:
     """A tree of files, and a snapshot with a few documents."""
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / "manifest"
-    manifest.write_text("".join(f"{key}\t{'0' * 32}\n" for key in DOCUMENTS), "utf-8")
-    return {"live": MemoryTree({f"data/{name}": data for name, data in files.items()}), "snapshot/manifest": manifest}
+    documents = folder / "documents.jsonl"
+    rows = ({"id": key, "title": "", "text": f"text of {key}", "document": None, "metadata": {}} for key in DOCUMENTS)
+    documents.write_text(jsonl(*rows), "utf-8")
+    tree = MemoryTree({f"data/{name}": data for name, data in files.items()})
+    return {"live": tree, "snapshot/documents.jsonl": documents}
 
 
 def written(folder: Path, files: Files, **params: Any) -> tuple[Made, list[dict[str, Any]]]:
@@ -114,6 +116,24 @@ def test_the_same_question_twice_is_one_query(tmp_path: Path) -> None:
     assert merged["query"] == "who  is it" and merged["group"] == "g"
     assert [one["id"] for one in merged["positives"]] == ["a", "b", "c"]
     assert made.stat["queries"] == 2 and made.stat["merged"] == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "newest"),
+    [
+        (["2026-03-01", "2026-02-28"], "2026-03-01"),
+        ([1772323200, 999999999], "1772323200"),
+        (["2026-03-01T00:30:00+02:00", "2026-02-28T23:00:00Z"], "2026-02-28T23:00:00Z"),
+        (["2025-12-31", 1772323200], "1772323200"),
+        (["soon", "2025-12-31"], "2025-12-31"),
+    ],
+)
+def test_a_question_is_as_new_as_its_last_time(times: list[Any], newest: str, tmp_path: Path) -> None:
+    """Times are compared as times, in whatever form each row has its own."""
+    rows = [{"query": "q", "positive": "a", "asked": when} for when in times]
+    needed = needs(tmp_path, {"x.jsonl": jsonl(*rows)})
+    _, out = run(make, tmp_path, {**PARAMS, "split.time_column": "asked"}, needed)
+    assert json.loads((out / "pairs.jsonl").read_text())["time"] == newest
 
 
 def test_another_filter_or_role_is_another_query(tmp_path: Path) -> None:
@@ -228,6 +248,13 @@ def test_parts_of_a_beir_folder_that_are_missing(tmp_path: Path) -> None:
     assert brief(faults(tmp_path, texts, path="data/set/")) == [("input.qrels", "pairs.gold.qrels")]
 
 
+def test_judgements_of_one_folder_are_not_of_anothers_queries(tmp_path: Path) -> None:
+    """A pattern that meets two BEIR folders is refused: ids are those of their own folder."""
+    files: Files = {**BEIR, "other/queries.jsonl": BEIR["set/queries.jsonl"]}
+    found = faults(tmp_path, files, path="data/*", qrels="test", format="beir")
+    assert brief(found) == [("input.qrels", "pairs.gold.path")] and "data/other/queries.jsonl" in found[0].text
+
+
 @pytest.mark.parametrize(
     ("row", "code"),
     [
@@ -252,11 +279,22 @@ def test_parts_of_a_beir_folder_that_are_missing(tmp_path: Path) -> None:
         ('{"query": "q", "positives": [{"id": "a", "grade": true}]}', "input.grade"),
         ('{"query": "q", "positive": "a", "weight": 0}', "input.type"),
         ('{"query": "q", "positive": "a", "weight": "heavy"}', "input.type"),
+        ('{"query": "q", "positive": "a", "weight": 1' + "0" * 400 + "}", "input.type"),
         ('{"query": "q", "positive": "a", "filter": "dept"}', "input.type"),
         ('{"query": "q", "positive": "a", "filter": {"a": {"b": 1}}}', "input.type"),
         ('{"query": "q", "positive": "a", "role": ["x"]}', "input.type"),
-        ('{"query": "q", "quote": "the words"}', "input.unsupported"),
-        ('{"query": "q", "span": [1, 2]}', "input.unsupported"),
+        ('{"query": "q", "quote": "the words"}', "input.quote"),
+        ('{"query": "q", "quote": ""}', "input.field"),
+        ('{"query": "q", "quote": ["text of a", 5]}', "input.type"),
+        ('{"query": "q", "positive": "a", "quote": "other words"}', "input.quote"),
+        ('{"query": "q", "positive": ["a", "b"], "quote": "text of"}', "input.conflict"),
+        ('{"query": "q", "positive": "z", "quote": "text of"}', "input.dangling"),
+        ('{"query": "q", "span": [1, 2]}', "input.span"),
+        ('{"query": "q", "span": "a#5-4"}', "input.span"),
+        ('{"query": "q", "span": "a#0-10"}', "input.span"),
+        ('{"query": "q", "span": "z#0-10"}', "input.dangling"),
+        ('{"query": "q", "span": {"document": "a", "start": 1}}', "input.field"),
+        ('{"query": "q", "span": "a#0-4", "positive": "a"}', "input.conflict"),
         ('{"query": "q", "positive": "nowhere"}', "input.dangling"),
     ],
 )
@@ -273,13 +311,14 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     assert brief(found) == [("input.encoding", "data/x.csv:2:4")]
 
 
-def test_dangling_positives_are_told_once_with_examples(tmp_path: Path) -> None:
-    """One problem tells how many positives the snapshot lacks, the first of them, and the way to move it."""
-    rows = [{"query": f"q{n}", "positive": ["a", f"lost{n}"]} for n in range(8)]
-    found = faults(tmp_path, {"x.jsonl": jsonl(*rows)})
-    assert brief(found) == [("input.dangling", "data/x.jsonl:1")]
-    assert "lacks 8: 'lost0' (data/x.jsonl:1)" in found[0].text and "and 3 more" in found[0].text
-    assert "--retrain" in found[0].fix and found[0].field == "pairs.gold.path"
+def test_dangling_positives_are_told_all_at_once(tmp_path: Path) -> None:
+    """Each positive that the snapshot lacks is told with its line, the nearest id, and the way to move the snapshot."""
+    rows = [{"query": f"q{n}", "positive": ["a", f"lost{n}"]} for n in range(24)]
+    found = faults(tmp_path, {"x.jsonl": jsonl({"query": "q", "positive": "é.mb"}, *rows)})
+    assert brief(found)[:20] == [("input.dangling", f"data/x.jsonl:{n + 1}") for n in range(20)]
+    assert found[20].code == "input.more" and "5 more" in found[20].text
+    assert "did you mean 'é.md'?" in found[0].fix and "--retrain" in found[0].fix
+    assert "'lost3'" in found[4].text and "did you mean" not in found[4].fix
 
 
 def test_contradictions_name_both_places(tmp_path: Path) -> None:
@@ -302,12 +341,11 @@ def test_contradictions_name_both_places(tmp_path: Path) -> None:
 
 
 def test_names_in_the_spec_that_cannot_be(tmp_path: Path) -> None:
-    """A field that no row has, one that pairs do not know, and quotes: told at the spec's field."""
+    """A field that no row has, and one that pairs do not know: told at the spec's field."""
     files: Files = {"x.jsonl": jsonl({"query": "q", "positive": "a", "grp": 1})}
-    found = faults(tmp_path, files, fields__group="gruop", fields__positve="positive", fields__quote="text")
+    found = faults(tmp_path, files, fields__group="gruop", fields__positve="positive")
     assert [(problem.code, problem.field) for problem in found] == [
         ("input.field", "pairs.gold.fields.positve"),
-        ("input.unsupported", "pairs.gold.fields.quote"),
         ("input.field", "pairs.gold.fields.group"),
     ]
     assert "did you mean 'positive'" in found[0].fix
@@ -344,7 +382,6 @@ def test_real_set(tmp_path: Path) -> None:
     at = Path(folder) / "scifact"
     files: Files = {f"scifact/{name}": (at / name).read_bytes() for name in ("queries.jsonl", "qrels/test.tsv")}
     given = needs(tmp_path, files)
-    with open(at / "corpus.jsonl", encoding="utf-8") as lines:
-        given["snapshot/manifest"].write_text("".join(json.loads(line)["id"] + "\t0\n" for line in lines), "utf-8")
+    given["snapshot/documents.jsonl"].write_bytes((at / "corpus.jsonl").read_bytes())
     made, _ = run(make, tmp_path, spec(path="data/scifact", qrels="test"), given)
     assert made.stat == {"queries": 300, "judgements": 339, "merged": 0, "not_relevant": 0}

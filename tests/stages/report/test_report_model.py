@@ -67,6 +67,23 @@ def test_fusion_is_told_apart_for_identifiers(tmp_path: Path) -> None:
     assert "On the 4 test queries that name an identifier (a word with an underscore" in text
 
 
+def test_what_leaks_and_what_does_not_are_compared_apart(tmp_path: Path) -> None:
+    """Of a test set that leaks each part has its own gains; one that does not has no parts."""
+    report, text = reported(bench(tmp_path / "leaking", leak=True))
+    gains = {c["slice"]: (c["value"], c["n"]) for c in report["compared"]
+             if (c["system"], c["against"], c["metric"]) == ("tuned", "base", "mrr@10")}
+    assert list(gains) == [None, "leaking", "disjoint", "identifiers"]
+    assert gains["leaking"] == (pytest.approx((1 / 2 + 1 / 4) / 2), 20)
+    assert gains["disjoint"] == (pytest.approx((1 / 3 + 0) / 2), 20)
+    places = [text.index(f"On the 20 test queries that share {said}:") for said in (
+        "something with training (`leaking`)", "nothing with it (`disjoint`)")]
+    assert text.index("20 of 40 test queries leak") < places[0] < places[1]
+    assert "+0.3750 [" in text[places[0] : places[1]]
+    assert "a gate judges both together unless it ends in `slice disjoint`" in text
+    clean, page = reported(bench(tmp_path / "clean"))
+    assert {c["slice"] for c in clean["compared"]} == {None, "identifiers"} and "disjoint" not in page
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [

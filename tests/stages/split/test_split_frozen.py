@@ -114,3 +114,35 @@ def test_without_freeze_nothing_is_held() -> None:
     after = run(world(10, 60), pins=pinned(first), split__freeze=False)
     assert after.frozen != first.frozen
     assert "grown" not in after.rows("test")[0]
+
+
+def test_a_place_is_a_place_however_it_is_cut() -> None:
+    """A member has the characters of its document, once, whichever texts hold them; all of it is the document."""
+    def frozen(cuts: dict[str, tuple[str, str]], *positives: Any) -> bytes:
+        rows = [{"id": "1", "query": "q", "positives": list(positives)}]
+        return run(World(dict(cuts), {"gold": ("gold", ("test",), rows)})).frozen
+
+    fine = {"a#0-4": ("abcd", "a"), "a#4-9": ("efghi", "a")}
+    two = [{"id": name, "grade": 1, "start": 2, "end": 6} for name in fine]
+    assert frozen(fine, *two) == b'["q",[["a",2,6]]]\n'
+    whole = {"a#0-9": ("abcdefghi", "a")}
+    assert frozen(whole, {"id": "a#0-9", "grade": 1, "start": 2, "end": 6}) == b'["q",[["a",2,6]]]\n'
+    several = {"id": "a#0-9", "grade": 1, "start": 2, "end": 6, "places": [[0, 1], [2, 6]]}
+    assert frozen(whole, several) == b'["q",[["a",0,1],["a",2,6]]]\n'
+    assert frozen(whole, {"id": "a#0-9", "grade": 1, "start": 0, "end": 9}) == b'["q",["a"]]\n'
+    assert frozen({"a": "abcdefghi"}, {"id": "a", "grade": 1}) == b'["q",["a"]]\n'  # type: ignore[dict-item]
+
+
+def test_what_was_frozen_stays_when_nothing_ties_it_any_more() -> None:
+    """A test query that came to test with its like stays there when they are not alike any more, and its like too."""
+    rows = [row(f"g{n}", f"d{n}") for n in range(60)]
+    ties = dict(zip(range(0, 60, 2), range(1, 60, 2), strict=True))
+    alike = {**plain(60), **{f"d{one}": f"{plain(60)[f'd{other}']} too" for one, other in ties.items()}}
+    first = run(World(alike, {"gold": (*GOLD, rows)}))
+    apart = run(World(plain(60), {"gold": (*GOLD, rows)}))
+    assert first.ids("test") - run(World(plain(60), {"gold": (*GOLD, rows)}), pins=first.pins()).ids("test")
+    after = run(World(plain(60), {"gold": (*GOLD, rows)}), pins=pinned(first), frozen=first.frozen)
+    assert after.ids("test") >= first.ids("test") and after.frozen == first.frozen and apart.frozen != first.frozen
+    with pytest.raises(EmbspecError) as error:  # other shares are another wish
+        run(World(plain(60), {"gold": (*GOLD, rows)}), pins=pinned(first), frozen=first.frozen, split__test=0.02)
+    assert error.value.problems[0].code == "input.frozen-lost"

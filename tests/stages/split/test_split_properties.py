@@ -1,4 +1,4 @@
-"""What holds for every split by document."""
+"""What holds for every split that cannot leak: by document, by group, by time."""
 from __future__ import annotations
 
 import json
@@ -11,21 +11,22 @@ from embspec.stages.split.rows import PARTS
 from tests.support.splits import Result, Row, World, prose, row, run
 
 ALL = ("train", "validation", "test")
+WAYS = st.sampled_from(["document", "group", "time"])
+BASE = prose("base", 60)  # texts that begin with it are near-duplicates
 names = st.integers(0, 11)
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Small worlds with shared documents, parents, sessions and near-duplicates."""
-    base = prose("base", 60)
     documents: dict[str, str | tuple[str, str]] = {}
     for n in range(12):
-        text = f"{base} end{n}" if draw(st.booleans()) else prose(f"d{n}")
+        text = f"{BASE} end{n}" if draw(st.booleans()) else prose(f"d{n}")
         parent = draw(st.sampled_from(["", "", "p", "r"]))
         documents[f"d{n}"] = (text, parent) if parent else text
-    gold = draw(st.lists(rows_of("g"), min_size=1, max_size=10, unique_by=lambda one: one["id"]))
+    gold = draw(st.lists(rows_of("g"), min_size=3, max_size=10, unique_by=lambda one: one["id"]))
     more = draw(st.lists(rows_of("c"), min_size=1, max_size=10, unique_by=lambda one: one["id"]))
-    loose = [row("free", "alone")]
+    loose = [row("free", "alone", time="2020-01-01", group="free")]
     roles = draw(st.sampled_from([ALL, ("test", "validation")]))
     documents["alone"] = prose("alone")
     sources = {"gold": ("gold", roles, gold), "more": ("curated", ("train",), more + loose)}
@@ -34,11 +35,40 @@ def worlds(draw: st.DrawFn) -> World:
 
 @st.composite
 def rows_of(draw: st.DrawFn, prefix: str) -> Row:
-    """A row that shares documents, words and sessions with others."""
-    more = {"session": f"s{draw(names)}"} if draw(st.integers(0, 4)) == 0 else {}
+    """A row that shares documents, words, sessions and groups with others; each has its day."""
+    more = {"time": f"2026-01-{draw(st.integers(1, 28)):02}"}
+    for name in ("session", "group"):
+        if draw(st.integers(0, 2)) == 0:
+            more[name] = f"{name[0]}{draw(st.integers(0, 1))}"
     query = f"same {draw(names)}" if draw(st.integers(0, 4)) == 0 else ""
     positives = draw(st.lists(names, min_size=1, max_size=2, unique=True))
     return row(f"{prefix}{draw(st.integers(0, 30))}", *(f"d{n}" for n in positives), query=query, **more)
+
+
+def ties(world: World, source: str, one: Row, by: str) -> set[object]:
+    """What a row may not share with a row in another part; texts that are alike are one text."""
+    owns = [world.documents[each["id"]] for each in one["positives"]]
+    found: set[object] = {("query", one["query"])}
+    for each, own in zip(one["positives"], owns, strict=True):
+        text, parent = (own, each["id"]) if isinstance(own, str) else own
+        found |= {("document", parent), ("text", BASE if text.startswith(BASE) else text)}
+    found |= {("session", source, one["session"])} if "session" in one else set()
+    return found | ({("group", one["group"])} if by == "group" and "group" in one else set())
+
+
+def together(world: World, start: str, by: str) -> set[str]:
+    """The ids of the rows that hang together with one of them, found by going from row to row."""
+    rows = {one["id"]: ties(world, name, one, by) for name, (_, _, some) in world.sources.items() for one in some}
+    reached, marks = {start}, set(rows[start])
+    while more := {name for name, own in rows.items() if name not in reached and own & marks}:
+        reached |= more
+        marks.update(*(rows[name] for name in more))
+    return reached
+
+
+def asked(by: str) -> dict[str, str]:
+    """The options of a split."""
+    return {"split__by": by, "split__time_column": "asked"}
 
 
 def homes(result: Result) -> dict[str, str]:
@@ -47,26 +77,22 @@ def homes(result: Result) -> dict[str, str]:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(worlds())
-def test_nothing_crosses(world: World) -> None:
-    """No text, document, parent or session is in two parts, and every query is in one part or counted out."""
+@given(worlds(), WAYS)
+def test_nothing_crosses(world: World, by: str) -> None:
+    """No text, document, parent, session or group is in two parts; a query is in one part, or counted out."""
     try:
-        result = run(world)
+        result = run(world, **asked(by))
     except EmbspecError as error:
         assert {one.code for one in error.problems} == {"input.too-few"}
         return
+    assert result.rows("test")
     places: dict[object, set[str]] = {}
     for part in PARTS:
         for each in result.rows(part):
-            marks: list[object] = [("query", each["query"])]
-            for one in each["positives"]:
-                own = world.documents[one["id"]]
-                marks.append(("document", one["id"] if isinstance(own, str) else own[1]))
-            if "session" in each:
-                marks.append((each["source"], each["session"]))
-            for mark in marks:
-                places.setdefault(mark, set()).add(part)
-    assert {mark: parts for mark, parts in places.items() if len(parts) > 1} == {}
+            for tie in ties(world, each["source"], each, by):
+                places.setdefault(tie, set()).add(part)
+    loose = ("text",) if result.made.stat["dropped_edges"] else ()  # told apart, where they would hold over half
+    assert {tie: parts for tie, parts in places.items() if len(parts) > 1 and tie[0] not in loose} == {}
     said = json.loads(result.files["leaks.json"])
     assert said["shared"]["query"] == said["shared"]["document"] == []
     assert said["leaking"] == 0 or result.made.stat["dropped_edges"]
@@ -91,29 +117,30 @@ def attempt(world: World, shuffle: int | None = None) -> object:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(worlds(), rows_of("new"), st.booleans())
-def test_a_new_document_moves_others_only_towards_test(world: World, extra: Row, joins: bool) -> None:
-    """A new document with its query leaves all others where they are, or takes those that it joins nearer to test."""
+@given(worlds(), rows_of("new"), st.sampled_from(["alone", "beside", "alike"]), WAYS)
+def test_a_new_document_moves_others_only_towards_test(world: World, extra: Row, joins: str, by: str) -> None:
+    """A new document with its query moves none but those that it joins, and these only nearer to test."""
     try:
-        before = run(world)
+        before = run(world, **asked(by))
     except EmbspecError:
         return
     trust, roles, rows = world.sources["gold"]
     extra["positives"].append({"id": "fresh", "grade": 1})
-    if not joins:
-        extra = row(extra["id"], "fresh")
-    wide = World(
-        {**world.documents, "fresh": prose("fresh")}, {**world.sources, "gold": (trust, roles, [*rows, extra])}
-    )
+    if joins != "beside":
+        extra = row(extra["id"], "fresh", time=extra["time"])
+    text = f"{BASE} fresh" if joins == "alike" else prose("fresh")
+    wide = World({**world.documents, "fresh": text}, {**world.sources, "gold": (trust, roles, [*rows, extra])})
+    joined = together(wide, extra["id"], by)
+    assert joins != "alone" or joined == {extra["id"]}
     try:
-        after = homes(run(wide, pins=before.pins()))
+        after = homes(run(wide, pins=before.pins(), **asked(by)))
     except EmbspecError as error:
-        assert joins and {one.code for one in error.problems} == {"input.too-few"}
+        assert len(joined) > 1 and {one.code for one in error.problems} == {"input.too-few"}
         return
     new = after.pop(extra["id"])
     for name, part in homes(before).items():
         now = after.get(name)
-        if not joins:
+        if name not in joined:
             assert now == part
         elif now is None:
             assert part == "train"  # held out: its component went to test or validation

@@ -1,11 +1,14 @@
 """When checkpoints are made and on how much of the pool, and what they measure."""
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embspec.stages.split.rows import Documents
+from embspec.stages.split.write import write_pool
 from embspec.stages.train.checkpoints import LEAST, MOST, PASSES, QUARTER, Bench, Pool, Work, read, times
 from embspec.stages.train.model import load
 from tests.support.lessons import needs, world
@@ -102,3 +105,12 @@ def test_read_joins_title_and_text_and_finds_echoes(tmp_path: Path) -> None:
     found = read(files["split/validation.jsonl"], files["split/pool.jsonl"], "ndcg@10")
     assert list(found.documents) == ["which pump", "which pump", "Pumps which one"]
     assert (found.answers, found.judged, found.echoes) == (1, [{"a": 2.0}], [frozenset({"b"})])
+
+
+def test_headings_over_a_chunk_are_read_at_checkpoints_too(tmp_path: Path) -> None:
+    """The pool of the split hands them on, so that a checkpoint ranks what the index will hold."""
+    row = {"id": "a#9-14", "title": "Pumps", "text": "water", "document": "a", "metadata": {}, "context": "Oil > Gas"}
+    (tmp_path / "snapshot").write_text(json.dumps(row) + "\n")
+    (tmp_path / "validation").write_text(json.dumps({"query": "q", "positives": [{"id": "a#9-14", "grade": 1}]}) + "\n")
+    write_pool(tmp_path / "pool", {"a#9-14"}, Documents(["a#9-14"], {}, {}, {}), tmp_path / "snapshot", 1)
+    assert read(tmp_path / "validation", tmp_path / "pool", "ndcg@10").documents == ["Pumps Oil > Gas water"]

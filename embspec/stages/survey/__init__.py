@@ -1,0 +1,1 @@
+"""survey: what the documents are like, before anything is made of them."""
