@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from embspec import git
 from embspec.decide.history import Patience
 from embspec.errors import EmbspecError
+from embspec.plan.protocol import is_address
 from embspec.store.live import anchored, selected, tree_pin
 from embspec.store.objects import CHUNK, entries
 from embspec.store.remote import pin_of
-from embspec.store.world import DiskWorld, is_address
+from embspec.store.world import DiskWorld
 
 MOST = 200  # revisions that are looked at for files which neither the commit nor this machine has
 

@@ -89,6 +89,11 @@ def nothing(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
+def is_address(file: str) -> bool:
+    """Whether a file of a stage lies elsewhere: it is fetched once, and known by its digest from then on."""
+    return file.startswith(("https://", "http://", "s3://"))
+
+
 def last_round(role: str, names: Collection[str]) -> str:
     """The same artefact of the last round of its stage: of `train/model` that is `train.2/model` where it is there."""
     stage, _, artefact = role.rpartition("/")

@@ -11,11 +11,12 @@ from embspec.errors import EmbspecError, Problem
 from embspec.plan.nodes import Node
 from embspec.plan.pins import TREE, files_of
 from embspec.plan.plan import RUN, Plan
+from embspec.plan.protocol import is_address
 from embspec.plan.values import Block
 from embspec.run.inputs import Input, Inputs, Source
 from embspec.store.live import Found, path_of, tree_pin
 from embspec.store.objects import entries
-from embspec.store.world import DiskWorld, is_address
+from embspec.store.world import DiskWorld
 
 MISSING = "input.missing"  # what a reading stage says of a path that no file matches
 

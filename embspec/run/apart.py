@@ -12,6 +12,7 @@ from embspec import git
 from embspec.errors import EmbspecError, Problem, Where, fail
 from embspec.plan.nodes import Node
 from embspec.plan.pins import TREE, files_of
+from embspec.plan.protocol import is_address
 from embspec.plan.values import Block, Texts, digest_of
 from embspec.run.inputs import Input, Inputs
 from embspec.run.stage import with_pins
@@ -19,7 +20,7 @@ from embspec.store.files import disk
 from embspec.store.live import tree_pin
 from embspec.store.objects import Objects, file_digest
 from embspec.store.places import SPEC_ENDINGS, Places
-from embspec.store.world import DiskWorld, is_address
+from embspec.store.world import DiskWorld
 
 _INSTALLED = ("package:", "hub:")  # read from where it lies, in this project as in any other
 

@@ -12,7 +12,7 @@ import xxhash
 from embspec import git
 from embspec.errors import EmbspecError, Problem
 from embspec.plan.plan import RUN, Plan, Step
-from embspec.plan.protocol import Progress
+from embspec.plan.protocol import Progress, is_address
 from embspec.plan.values import digest_of
 from embspec.run.desk import Given, seed_of
 from embspec.run.inputs import MOST
@@ -20,7 +20,7 @@ from embspec.run.stage import fetch
 from embspec.run.task import Task, work
 from embspec.store.live import anchored, selected
 from embspec.store.objects import file_digest
-from embspec.store.world import DiskWorld, is_address
+from embspec.store.world import DiskWorld
 
 
 class Beside(NamedTuple):

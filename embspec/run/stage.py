@@ -14,7 +14,7 @@ from embspec.plan.keys import key
 from embspec.plan.nodes import Node
 from embspec.plan.pins import ENV, TREE, files_of
 from embspec.plan.plan import PACKAGES, Step
-from embspec.plan.protocol import Made, Progress
+from embspec.plan.protocol import Made, Progress, is_address
 from embspec.plan.values import Block, Record, Texts, digest_of
 from embspec.run.absent import bring
 from embspec.run.desk import Given, seed_of
@@ -27,7 +27,7 @@ from embspec.store.environment import listing as packages_of
 from embspec.store.live import LiveTree, tree_pin
 from embspec.store.machine import CPU, DEVICE, PROFILE, SPARE, THREADS
 from embspec.store.objects import listing
-from embspec.store.world import DiskWorld, is_address
+from embspec.store.world import DiskWorld
 
 
 class Ran(NamedTuple):

@@ -3,12 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from embspec.plan.protocol import Params
+from embspec.plan.protocol import Params, is_address
 
 Live = Callable[[Params], tuple[str, ...]]
 
-# What is fetched, and what stands between an address and its pin: no address of a spec has it.
-ADDRESSES = ("https://", "http://", "s3://")
+# What stands between an address and its pin: no address of a spec has it.
 PINNED = "#"
 
 CROSS_ENCODER = "negatives.guard.cross_encoder"
@@ -137,11 +136,6 @@ def _is_folder(path: str) -> bool:
     """A path that names a folder: no ending, no glob in its last part."""
     last = path.rstrip("/").rsplit("/", 1)[-1]
     return path.endswith("/") or not ("." in last.strip(".") or "*" in last or "?" in last)
-
-
-def is_address(path: str) -> bool:
-    """Whether a file lies elsewhere: it is fetched once, and known by its digest from then on."""
-    return path.startswith(ADDRESSES)
 
 
 def addresses(live: Live) -> Live:

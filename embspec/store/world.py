@@ -9,6 +9,7 @@ from typing import Any
 
 import xxhash
 
+from embspec.plan.protocol import is_address
 from embspec.plan.values import Record, Texts
 from embspec.store import records
 from embspec.store.files import keep
@@ -19,8 +20,6 @@ from embspec.store.places import Places
 # A file changed this soon before it was read could change again under the same time stamp.
 _RACY_NS = 100_000_000
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds
-
-ADDRESSES = ("https://", "http://", "s3://")
 
 CANDIDATE = "candidate"  # beside the last green build, what a red one made
 
@@ -169,11 +168,6 @@ class DiskWorld:
         if fresh and not self._reread:
             keep(path, json.dumps({**known, **fresh}).encode())
         return rows
-
-
-def is_address(glob: str) -> bool:
-    """Whether it names a file that lies elsewhere, and is fetched."""
-    return glob.startswith(ADDRESSES)
 
 
 def _stamp(file: Found) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from embspec.errors import Where
-from embspec.plan.protocol import Desk, Made, Params, Progress, Tree
-from embspec.stages.live import given_paths, is_address
+from embspec.plan.protocol import Desk, Made, Params, Progress, Tree, is_address
+from embspec.stages.live import given_paths
 from embspec.stages.reading import Problems, Row, count, identifier, json_rows, line, nfc
 from embspec.stages.snapshot import normalise, rows
 

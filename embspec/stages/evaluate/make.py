@@ -14,6 +14,7 @@ from embspec.stages.evaluate.pages import Pages, pages
 from embspec.stages.evaluate.rank import Question, Ranker
 from embspec.stages.evaluate.stat import summary, told_twice
 from embspec.stages.evaluate.systems import ROLES, SYSTEMS, WORDS, Choice, Form, asked, forms, precisions
+from embspec.stages.reading import canonical
 from embspec.stages.searching import searching
 from embspec.stages.snapshot import chosen_tokenizer, classes, lexical, rows
 
@@ -144,4 +145,4 @@ def _written(measured: Iterable[Row], runs: IO[str], scores: IO[str], metrics: S
 
 
 def _write(file: IO[str], row: Row) -> None:
-    file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+    file.write(canonical(row) + "\n")

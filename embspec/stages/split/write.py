@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import xxhash
 
+from embspec.stages.reading import line
 from embspec.stages.split.rows import Documents, Query, cluster, lines
 
 POOL = 5000  # snapshot texts that checkpoints may rank, beside the positives
@@ -33,7 +34,7 @@ def write_part(
             opened[query.path].seek(query.offset)
             row = json.loads(opened[query.path].readline())
             row |= {"id": name, "trust": query.trust, "cluster": cluster(query, documents), **marks.get(at, {})}
-            file.write(_line(row))
+            file.write(line(row))
 
 
 def write_pool(path: Path, positives: set[str], documents: Documents, snapshot: Path, seed: int) -> None:
@@ -53,7 +54,7 @@ def write_pool(path: Path, positives: set[str], documents: Documents, snapshot: 
             row = json.loads(texts.readline())
             own = {"id": name, "positive": name in positives, "title": row["title"] or "", "text": row["text"]}
             own |= {"context": row["context"]} if row.get("context") else {}
-            file.write(_line(own))
+            file.write(line(own))
 
 
 def _names(members: Sequence[Query]) -> list[str]:
@@ -67,7 +68,3 @@ def _names(members: Sequence[Query]) -> list[str]:
         f"{query.source}/{query.id}" if count[query.id] > 1 or query.id.split("/")[0] in sources else query.id
         for query in members
     ]
-
-
-def _line(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
