@@ -22,10 +22,11 @@ from embspec.plan.words import Did, gates, plan_json, stages, up_to_date
 @click.option("--accept-test-change", is_flag=True, help="Take the test set anew.")
 @click.option("--index-anyway", is_flag=True, help="Build the index although a gate is red; it goes to candidate/.")
 @click.option("--any-env", is_flag=True, help="Take what another environment built rather than train again.")
+@click.option("--allow-code", is_flag=True, help="Let commands that the spec names be run.")
 @click.option("--wait", type=float, default=600.0, metavar="SECONDS", show_default=True, help="For another build.")
 def command(
     asked: Asked, locked: bool, no_run: bool, no_fetch: bool, to: str, refresh: tuple[str, ...], retrain: bool,
-    accept_test_change: bool, index_anyway: bool, any_env: bool, wait: float,
+    accept_test_change: bool, index_anyway: bool, any_env: bool, allow_code: bool, wait: float,
 ) -> None:
     """Build what changed, update the lock, materialise out/.
 
@@ -37,7 +38,7 @@ def command(
         raise click.UsageError(f"--locked does not go with {others}")
     forget = frozenset({"split test"}) if accept_test_change else frozenset[str]()
     wish = Wish(to, frozenset(refresh), retrain, forget, index_anyway=index_anyway, any_env=any_env)
-    order = Order(wish, locked, no_run, wait, no_fetch)
+    order = Order(wish, locked, no_run, wait, no_fetch, allow_code)
     of = asked.project()
     with telling(asked.quiet or asked.json, asked.verbose) as tell:
         outcome = of.build(order, tell)

@@ -11,6 +11,18 @@ Params = Mapping[str, Any]
 """Resolved parameters under their full spec path: scalars and lists of scalars."""
 
 
+PROGRAM = "program:"
+"""What the names of files begin with that a command of the spec names."""
+
+
+class Command(NamedTuple):
+    """A command that a spec names."""
+
+    field: str
+    folder: str  # of the file that names it, from the spec's own
+    words: tuple[str, ...]
+
+
 class Progress(NamedTuple):
     """How far a stage is; `total` 0 means unknown."""
 
@@ -25,11 +37,13 @@ class Desk(Protocol):
     scratch: Path
     seed: int  # from the spec's seed and the stage's name
     digests: Mapping[str, str]  # role -> digest of each artefact that was handed over
-    kept: Path | None  # outlives this process: what an unfinished run of the same key in this environment left
+    kept: Path | None  # outlives this process: what an unfinished run of the same work left
+    asks: bool  # whether the command that the stage declared may be needed: a mere look at the inputs runs none
 
     def tell(self, event: Progress) -> None: ...
     def rows(self, space: Mapping[str, str]) -> Rows: ...
     def seconds(self) -> float: ...  # the one clock of a stage, which begins anywhere
+    def ask(self, questions: Path, answers: Path, many: int) -> None: ...  # by that command, a line for each line
 
 
 class Rows(Protocol):
@@ -84,6 +98,10 @@ def never(params: Params) -> bool:
     return False
 
 
+def no_command(params: Params) -> None:
+    """A stage that has nothing run."""
+
+
 def nothing(params: Params, names: Sequence[str]) -> tuple[str, ...]:
     """A stage that opens no artefact."""
     return ()
@@ -121,6 +139,7 @@ class Stage(NamedTuple):
     live: Callable[[Params], tuple[str, ...]] | None = None  # globs of the work tree it reads
     unkeyed: tuple[str, ...] = ()  # spec fields that reach `make` and change no byte; no others do
     uses: tuple[str, ...] = ()  # shared algorithms with a recipe of their own
+    asks: Callable[[Params], Command | None] = no_command  # the command of the spec that it may have run
     sticky: Callable[[Params], bool] = never  # whether those files are looked at once, and then pinned until asked
     pins: Names = ()  # what only the run can find; handed in again where the lock has it
     settles: Names = ()  # fields whose `auto` this machine settles once; a stage with any computes with floats

@@ -54,6 +54,7 @@ class Order(NamedTuple):
     no_run: bool = False
     wait: float = 600.0
     no_fetch: bool = False
+    allow_code: bool = False
 
 
 class Job(NamedTuple):
@@ -104,7 +105,7 @@ def _build(job: Job) -> Outcome:
     repair(job.world)
     lock = _loaded(job)
     wish, done = job.order.wish, dict[str, Done]()
-    job.world.may_fetch = not job.order.no_fetch
+    job.world.may_fetch, job.world.may_run_code = not job.order.no_fetch, job.order.allow_code
     before = lock.blocks
     if job.order.locked:
         absent.believe(job.nodes, before, job.world)

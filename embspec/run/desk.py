@@ -10,6 +10,7 @@ import xxhash
 
 from embspec.plan.canonical import canonical_json
 from embspec.plan.protocol import Progress, Rows
+from embspec.run.programs import Program, run
 from embspec.store.bank import Bank
 
 _63_BITS = (1 << 63) - 1
@@ -23,6 +24,7 @@ class Given(NamedTuple):
     store: str
     engine: Mapping[str, str]  # what rows hang on beside what the stage says of them
     kept: str = ""  # where an unfinished run of the same work may leave what the next one goes on from
+    program: Program | None = None  # the command that the stage declared; none where inputs are merely looked at
 
 
 class StageDesk:
@@ -33,6 +35,8 @@ class StageDesk:
         self.seed = given.seed
         self.digests = given.digests
         self.kept = Path(given.kept) if given.kept else None
+        self.asks = given.program is not None
+        self._program = given.program
         self._engine = given.engine
         self._bank = Bank(given.store)
         self._tell = tell
@@ -48,6 +52,12 @@ class StageDesk:
     def seconds(self) -> float:
         """Seconds from a moment that means nothing."""
         return time.monotonic()
+
+    def ask(self, questions: Path, answers: Path, many: int) -> None:
+        """Have the declared command answer every line of a file, in any order, into another one."""
+        if self._program is None:
+            raise KeyError("a stage may ask only the command that it declared")
+        run(self._program, questions, answers, many, self._tell)
 
     def close(self) -> None:
         """Keep the rows that are not yet on disk."""

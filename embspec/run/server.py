@@ -5,7 +5,6 @@ in as lines on stdin, what happens goes out as lines on another pipe. When stdin
 """
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import importlib
 import json
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 
 from embspec.errors import EmbspecError
 from embspec.plan.protocol import Progress
+from embspec.run.family import ends_with_parent
 from embspec.run.task import FORK, Task, did_json, problems_json, task_of, work
 from embspec.store.environment import no_device
 from embspec.store.files import room
@@ -35,8 +35,6 @@ MODULES: Mapping[str, str] = {
     "transformers": "transformers",
     "sentence-transformers": "sentence_transformers",
 }
-
-_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
 
 Reply = Callable[[str, Any], None]
 
@@ -134,7 +132,8 @@ def _child(task: Task, reply: Reply, server: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _end_with_parent(server)
+        if tie := ends_with_parent(server):
+            tie()
         _redirect(task)
         _run(task, reply)
         code = 0
@@ -142,14 +141,6 @@ def _child(task: Task, reply: Reply, server: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _end_with_parent(server: int) -> None:
-    """Let the kernel end this process when the server ends, however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != server:
-            os._exit(1)
 
 
 def _end_with(pipe: int) -> None:

@@ -18,6 +18,7 @@ from embspec.plan.protocol import Made, Progress, is_address
 from embspec.plan.values import Block, Record, Texts, digest_of
 from embspec.run.absent import bring
 from embspec.run.desk import Given, seed_of
+from embspec.run.programs import Program
 from embspec.run.task import Did, Task, work
 from embspec.run.worker import Workers, log_path
 from embspec.stages.street import handed
@@ -74,11 +75,28 @@ def _task(step: Step, known: Mapping[str, str], world: DiskWorld, folder: str) -
     profile, threads = (params[f"pin.{name}"] for name in (PROFILE, THREADS)) if node.settles else ("", 0)
     digests = {handed(role): digest_of(known[role]) for role in roles}
     needs = _needs(step, digests, world, os.path.join(folder, "needs"))
-    given = Given(seed_of(node.typed, node.name), digests,
-                  world.objects.store, engine(profile) if profile else {}, _kept(step, world) if profile else "")
+    log = log_path(world.at.state, world.at.name, node.name)
+    program = _program(node, world, log)
+    kept = _kept(step, world) if profile else _answered(node, world) if program else ""
+    given = Given(seed_of(node.typed, node.name), digests, world.objects.store, engine(profile) if profile else {},
+                  kept, program)
     out, scratch = os.path.join(folder, "out"), os.path.join(folder, "scratch")
     return Task(node.name, node.stage.make, params, needs, out, scratch, given, node.packages, profile, threads,
-                log_path(world.at.state, world.at.name, node.name), _device(step))
+                log, _device(step))
+
+
+def _program(node: Node, world: DiskWorld, log: str) -> Program | None:
+    """The command that a stage may have run, from the folder of the file that names it."""
+    command = node.stage.asks(node.typed)
+    if command is None:
+        return None
+    folder = os.path.normpath(os.path.join(world.at.folder, command.folder))
+    return Program(command.field, command.words, folder, world.may_run_code, log)
+
+
+def _answered(node: Node, world: DiskWorld) -> str:
+    """What a program has answered is of use whatever became of the documents since; it is this spec's alone."""
+    return os.path.join(world.at.state, "asked", f"{world.at.name}.{node.name}")
 
 
 def _device(step: Step) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from embspec.errors import EmbspecError, Problem, Where
 from embspec.plan.protocol import Made, Make, Progress, Tree
 from embspec.run.desk import Declared, Given, StageDesk
+from embspec.run.programs import Program
 
 FORK, ONCE = "fork", "once"  # once: where a fork after imports is not safe, a fresh server does one task itself
 
@@ -67,7 +68,9 @@ def task_line(task: Task) -> bytes:
 def task_of(line: bytes) -> Task:
     """The task in a line."""
     task = Task(*json.loads(line))
-    return task._replace(given=Given(*task.given), packages=tuple(task.packages))
+    given = Given(*task.given)
+    given = given._replace(program=Program(*given.program) if given.program else None)
+    return task._replace(given=given, packages=tuple(task.packages))
 
 
 def did_json(did: Did) -> Any:

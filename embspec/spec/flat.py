@@ -9,7 +9,7 @@ from embspec.spec import paths
 from embspec.spec.paths import Ground
 from embspec.spec.sections import NAMED, WORDING, Spec
 from embspec.spec.text import Node
-from embspec.spec.types import PathText, Section
+from embspec.spec.types import CommandText, PathText, Section
 
 Scalar = str | int | float | bool | None
 
@@ -89,7 +89,8 @@ def settled(
         for n, item in enumerate(value if many else [value]):
             if isinstance(item, PathText):
                 folder = folders.get(_file(node, n), ground.folder)
-                texts.append(paths.anchored(str(item), folder, ground))
+                anchor = paths.prefixed if isinstance(item, CommandText) else paths.anchored
+                texts.append(anchor(str(item), folder, ground))
             else:
                 texts.append(item)
         done[field] = texts if many else texts[0]

@@ -58,7 +58,12 @@ def problem(text: str, folder: str, ground: Ground, where: Where, field: str) ->
 
 def anchored(text: str, folder: str, ground: Ground) -> str:
     """The path as the main spec would have to write it: `FOLDER//PATH` when another folder's file names it."""
-    if is_address(text) or os.path.isabs(text) or os.path.realpath(folder) == os.path.realpath(ground.folder):
+    return text if is_address(text) or os.path.isabs(text) else prefixed(text, folder, ground)
+
+
+def prefixed(text: str, folder: str, ground: Ground) -> str:
+    """A text with the folder of the file that has it, where that is another than the main spec's."""
+    if os.path.realpath(folder) == os.path.realpath(ground.folder):
         return text
     other = os.path.relpath(os.path.realpath(folder), os.path.realpath(ground.folder))
     return f"{other.replace(os.sep, '/')}//{text}"

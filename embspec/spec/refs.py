@@ -1,6 +1,7 @@
 """Names in one part of a spec that another part has to know."""
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 
 from embspec.errors import Problem
@@ -12,7 +13,7 @@ from embspec.spec.paths import Ground
 from embspec.spec.sections import Spec
 from embspec.spec.shape import Shape, below, shape
 from embspec.spec.text import Node
-from embspec.spec.types import PathText
+from embspec.spec.types import CommandText, PathText
 
 
 def dangling(tree: Node) -> list[Problem]:
@@ -83,14 +84,26 @@ def _systems(tree: Node) -> list[Problem]:
 def strays(tree: Node, folders: Mapping[str, str], ground: Ground) -> list[Problem]:
     """Paths that leave the project."""
     found: list[Problem] = []
-    for field, node in _anchored(tree, Shape(sections=(("", Spec),)), ""):
+    for field, node, turned in _anchored(tree, Shape(sections=(("", Spec),)), ""):
         folder = folders.get(node.at.file, ground.folder)
-        wrong = paths.problem(node.value, folder, ground, node.at, field)
-        found += [wrong] if wrong is not None else []
+        for text in _paths(turned):
+            wrong = paths.problem(text, folder, ground, node.at, field)
+            found += [wrong] if wrong is not None else []
     return found
 
 
-def _anchored(node: Node, found: Shape, path: str) -> Iterator[tuple[str, Node]]:
+def _paths(text: str) -> list[str]:
+    """A text that is a path; of a command the words that could lead out of here: a program may lie anywhere."""
+    if not isinstance(text, CommandText):
+        return [text]
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return []  # which is said of the command
+    return [word for word in words if word.startswith(("../", "~"))]
+
+
+def _anchored(node: Node, found: Shape, path: str) -> Iterator[tuple[str, Node, str]]:
     """Every text of the tree that is a path, by what the schema says of its field."""
     if isinstance(node.value, dict):
         for key, child in node.value.items():
@@ -102,5 +115,6 @@ def _anchored(node: Node, found: Shape, path: str) -> Iterator[tuple[str, Node]]
             yield from _anchored(item, shape(found.items), f"{path}.{name_of(item) or n}")
     elif isinstance(node.value, str):
         anchor = found.anchor or (shape(found.items).anchor if found.items is not None else None)
-        if anchor is not None and isinstance(anchor.turn(node.value), PathText):
-            yield path, node
+        text = anchor.turn(node.value) if anchor is not None else node.value
+        if isinstance(text, PathText):
+            yield path, node, text

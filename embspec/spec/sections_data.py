@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from embspec.spec.types import (
+    Command,
     Count,
     Flag,
     Likeness,
@@ -44,7 +45,10 @@ class NoChunks(Section):
 class ContextCommand(Section):
     """A command that writes the context of a chunk."""
 
-    command: Text = Field(description="run for the chunks; needs --allow-code")
+    command: Command = Field(description="run for the chunks; needs --allow-code")
+    tokens: Count | None = Field(
+        default=None, description="tokens of a context at most, taken from those of the chunk; null is a quarter"
+    )
 
 
 Context = Annotated[
@@ -72,6 +76,15 @@ class StructureChunks(Section):
                 f"an overlap of {self.overlap} leaves nothing of {self.tokens} tokens",
                 "make overlap smaller than tokens",
                 at="overlap",
+                also="tokens",
+            )
+        taken = self.context.tokens if isinstance(self.context, ContextCommand) else None
+        if taken is not None and taken >= self.tokens:
+            raise wrong(
+                "spec.conflict",
+                f"a context of {taken} leaves nothing of {self.tokens} tokens",
+                "make the context's tokens fewer than the chunk's",
+                at="context",
                 also="tokens",
             )
         return self

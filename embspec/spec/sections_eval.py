@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from embspec.spec.types import (
     Amount,
     AutoText,
+    Command,
     Count,
     Metrics,
     Name,
@@ -55,7 +56,7 @@ class FileSuite(Section):
 class CommandSuite(Section):
     """An outside scorer of answers."""
 
-    command: Text = Field(description="reads and writes JSON lines; needs --allow-code")
+    command: Command = Field(description="reads and writes JSON lines; needs --allow-code")
     metrics: Annotated[list[Name], Field(min_length=1), AfterValidator(unique), Says("a list of names")] = Field(
         description="the metrics it returns, each from 0 to 1"
     )

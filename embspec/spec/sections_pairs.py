@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from embspec.spec.sections_data import Roles
 from embspec.spec.types import (
     Amount,
+    Command,
     Count,
     Endpoint,
     Env,
@@ -68,7 +69,7 @@ class CommandProvider(Section):
     """A command that answers prompts."""
 
     kind: Literal["command"] = Field(description="where answers come from")
-    command: Text = Field(description="run for the prompts; needs --allow-code")
+    command: Command = Field(description="run for the prompts; needs --allow-code")
 
 
 class ReplayProvider(Section):

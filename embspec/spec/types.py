@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,12 @@ class Hidden:
 
 class PathText(str):
     """A path as written; `flat` anchors it at the folder of the file that names it."""
+
+    __slots__ = ()
+
+
+class CommandText(PathText):
+    """A command as written; it is run in the folder of the file that names it."""
 
     __slots__ = ()
 
@@ -104,6 +111,18 @@ def _env(value: str) -> str:
     return value
 
 
+def _command(value: str) -> str:
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        raise wrong("spec.command", f"the quotes of `{value}` do not close", "close them, or escape the one") from None
+    if not words:
+        raise wrong("spec.command", "a command of blanks runs nothing", "name a program and its arguments")
+    if re.search(r"(?<!:)//", value):
+        raise wrong("spec.command", f"`{value}` has a double slash", "write one slash, or put it into a script")
+    return CommandText(value)
+
+
 def _no_password(value: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@\s]*:[^/@\s]*@", value):
         raise wrong(
@@ -155,6 +174,7 @@ Packed = Annotated[
     str, Field(min_length=1), AfterValidator(_file), Anchor(_file), Says("a path or `package:NAME/FILE`")
 ]
 LossName = Annotated[str, Field(min_length=1), AfterValidator(_own_loss), Anchor(_own_loss), Says("the name of a loss")]
+Command = Annotated[str, Field(min_length=1), AfterValidator(_command), Anchor(CommandText), Says("a command")]
 Env = Annotated[str, AfterValidator(_env), Says("`env:NAME`"), Hidden()]
 Endpoint = Annotated[str, Field(min_length=1), AfterValidator(_no_password), Says("an address or `env:NAME`"), Hidden()]
 Address = Annotated[Endpoint, AfterValidator(_folder), Anchor(_folder)]

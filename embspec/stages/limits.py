@@ -19,7 +19,6 @@ LIMITS: Mapping[str, tuple[Any, ...]] = {
     "model.base.vectors": (),
     "model.trust_remote_code": (False,),
     "model.method": ("full", "static"),
-    "corpus.chunking.context.command": (),
     "negatives.miners.*.model": ("base",),
     "loss.name": (
         "CachedMultipleNegativesRankingLoss", "MultipleNegativesRankingLoss", "mnrl", "infonce",

@@ -3,12 +3,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from embspec.plan.protocol import Params, is_address
+from embspec.plan.protocol import PROGRAM, Command, Params, is_address
 
 Live = Callable[[Params], tuple[str, ...]]
 
 # What stands between an address and its pin: no address of a spec has it.
 PINNED = "#"
+
+CONTEXT = "corpus.chunking.context.command"
+CONTEXTS = "contexts"  # the pin of what that command answered
 
 CROSS_ENCODER = "negatives.guard.cross_encoder"
 
@@ -54,7 +57,7 @@ PARSERS: Mapping[str, str] = {
 
 def parsers(params: Params) -> tuple[str, ...]:
     """The packages that the endings in a corpus' globs ask for; a glob that names no ending asks for none."""
-    asked = {PARSERS[end] for path in corpus_files(params) for end in PARSERS if path.lower().endswith(end)}
+    asked = {PARSERS[end] for path in _documents(params) for end in PARSERS if path.lower().endswith(end)}
     return tuple(sorted(asked))
 
 
@@ -150,9 +153,43 @@ def _fixed(params: Params, file: str) -> str:
 
 
 def corpus_files(params: Params) -> tuple[str, ...]:
-    """The globs of a corpus; a folder is a BEIR folder."""
+    """The globs of a corpus, and the files that the command of its contexts names."""
+    return (*_documents(params), *program_files(context_command(params)))
+
+
+def _documents(params: Params) -> tuple[str, ...]:
+    """The globs of its documents; a folder is a BEIR folder."""
     paths = (f"{p.rstrip('/')}/corpus.jsonl" if _is_folder(p) else p for p in params["corpus.path"])
     return tuple(_fixed(params, path) for path in paths)
+
+
+def corpus_pins(params: Params) -> tuple[str, ...]:
+    """The files that lie elsewhere, and what a command has answered."""
+    return (*addresses(corpus_files)(params), *((CONTEXTS,) if CONTEXT in params else ()))
+
+
+def context_command(params: Params) -> Command | None:
+    """The command that writes the contexts of chunks."""
+    return _command(CONTEXT, params[CONTEXT]) if CONTEXT in params else None
+
+
+def _command(field: str, text: str) -> Command:
+    """A command as the spec's folder sees it; what stands before the mark is the folder of the file that names it."""
+    import shlex  # only a spec that names a command pays for it
+
+    folder, mark, rest = text.partition("//")
+    anchored = bool(mark) and not folder.endswith(":")  # an address in a command has such a mark too
+    return Command(field, folder if anchored else "", tuple(shlex.split(rest if anchored else text)))
+
+
+def program_files(command: Command | None) -> tuple[str, ...]:
+    """Each word of a command as the name of a file, and what an option is given: those that are there are inputs."""
+    if command is None:
+        return ()
+    words = dict.fromkeys(word.partition("=")[2] if word.startswith("-") else word for word in command.words)
+    folder = f"{command.folder}//" if command.folder else ""
+    return tuple(f"{PROGRAM}{folder}{_literal(word)}" for word in words if word and not word.startswith(("/", "-"))
+                 and "://" not in word)
 
 
 def pairs_files(params: Params) -> tuple[str, ...]:

@@ -39,7 +39,9 @@ from embspec.stages.live import (
     addresses,
     base_files,
     base_sticky,
+    context_command,
     corpus_files,
+    corpus_pins,
     cross_encoder_files,
     cross_encoder_sticky,
     given_files,
@@ -49,8 +51,7 @@ from embspec.stages.live import (
 
 # Raised when equal inputs would give other bytes; a stage names those it uses.
 SHARED: Mapping[str, int] = {
-    "bm25": 2, "duplicates": 1, "encode": 1, "fusion": 1, "knn": 1, "metrics": 1, "quantize": 1,
-    "rerank": 1,
+    "bm25": 2, "duplicates": 1, "encode": 1, "fusion": 1, "knn": 1, "metrics": 1, "quantize": 1, "rerank": 1,
 }
 
 # A search gives the same bytes on any device: no key has it.
@@ -137,12 +138,8 @@ STREET: tuple[Stage, ...] = (
         name="base",
         recipe=1,
         params=(
-            "model.base",
-            "model.revision",
-            "model.trust_remote_code",
-            "model.max_seq_length",
-            "model.similarity_fn_name",
-            "model.prompts",
+            "model.base", "model.revision", "model.trust_remote_code", "model.max_seq_length",
+            "model.similarity_fn_name", "model.prompts",
         ),
         live=base_files,
         sticky=base_sticky,
@@ -158,9 +155,10 @@ STREET: tuple[Stage, ...] = (
         params=("corpus.path", "corpus.fields", "corpus.metadata", "corpus.normalize", "corpus.chunking"),
         live=corpus_files,
         needs=corpus_needs,
+        asks=context_command,
         makes=("documents.jsonl", "manifest"),
         make="embspec.stages.corpus.make:make",
-        pins=addresses(corpus_files),
+        pins=corpus_pins,
         packages=corpus_packages,
     ),
     Stage(

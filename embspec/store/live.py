@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import IO, NamedTuple
 
 from embspec.errors import Where, fail
+from embspec.plan.protocol import PROGRAM
 from embspec.store.objects import listing
 
 _GLOB = re.compile(r"[*?\[]")
@@ -61,14 +62,14 @@ def selected(folder: str, globs: Sequence[str], paths: Iterable[str], apart: str
 def path_of(folder: str, glob: str, name: str) -> str:
     """Where the file lies that a glob would give this name; empty where it gives that name to none."""
     pattern = _Pattern.of(folder, glob)
-    path = os.path.normpath(os.path.join(pattern.base, name))
+    path = os.path.normpath(os.path.join(pattern.base, name.removeprefix(pattern.mark)))
     return path if pattern.name(path) == name else ""
 
 
 def anchored(glob: str) -> str:
     """A glob as a path from the spec's folder, whichever file named it."""
-    anchor, mark, pattern = glob.partition("//")
-    return os.path.normpath(os.path.join(anchor, pattern) if mark else glob)
+    anchor, mark, pattern = glob.removeprefix(PROGRAM).partition("//")
+    return os.path.normpath(os.path.join(anchor, pattern) if mark else anchor)
 
 
 def _anywhere(folder: str, glob: str, apart: str, root: str) -> list[Found]:
@@ -82,7 +83,7 @@ def _anywhere(folder: str, glob: str, apart: str, root: str) -> list[Found]:
         return _under(f"hub/{os.path.basename(snapshot)}/", [snapshot], pattern) if snapshot else []
     where = _Pattern.of(folder, glob)
     _stays(where.start, root)
-    return _match(where, apart, root)
+    return [_marked(where.mark, each) for each in _match(where, apart, root)]
 
 
 def _under(prefix: str, folders: Sequence[str], pattern: str) -> list[Found]:
@@ -132,15 +133,17 @@ class _Pattern(NamedTuple):
     head: str
     parts: tuple[str, ...]
     plain: bool  # no stars at all: one file
+    mark: str = ""  # what names begin with beside the path, so that a program is no document
 
     @classmethod
     def of(cls, folder: str, glob: str) -> _Pattern:
         """`folder//pattern` names the folder of the file that named the pattern, where that is not the spec's own."""
-        anchor, mark, pattern = glob.partition("//")
+        begins = PROGRAM if glob.startswith(PROGRAM) else ""
+        anchor, mark, pattern = glob.removeprefix(begins).partition("//")
         base = os.path.normpath(os.path.join(folder, anchor if mark else ""))
-        parts = os.path.normpath(pattern if mark else glob).split("/")
+        parts = os.path.normpath(pattern if mark else anchor).split("/")
         fixed = next((i for i, part in enumerate(parts) if _GLOB.search(part)), len(parts))
-        return cls(base, "".join(part + "/" for part in parts[:fixed]), tuple(parts), fixed == len(parts))
+        return cls(base, "".join(part + "/" for part in parts[:fixed]), tuple(parts), fixed == len(parts), begins)
 
     @property
     def start(self) -> str:
@@ -155,13 +158,13 @@ class _Pattern(NamedTuple):
     def name(self, path: str) -> str:
         """The name that a walk would give the file at this path; empty where it would not take it."""
         if self.plain:
-            return "/".join(self.parts) if path == self.start else ""
+            return self.mark + "/".join(self.parts) if path == self.start else ""
         start = self.start.rstrip("/") + "/"
         rest = path.removeprefix(start)
         if not path.startswith(start) or rest.startswith(".") or "/." in rest:
             return ""
         name = self.head + rest
-        return name if _test(self.parts)(name) else ""
+        return self.mark + name if _test(self.parts)(name) else ""
 
 
 def _match(pattern: _Pattern, apart: str, root: str = "") -> list[Found]:
@@ -171,6 +174,10 @@ def _match(pattern: _Pattern, apart: str, root: str = "") -> list[Found]:
     walk = _Walk(pattern.base, _test(pattern.parts), apart, root, [])
     walk.into(pattern.start, pattern.head, pattern.deep)
     return walk.found
+
+
+def _marked(mark: str, found: Found) -> Found:
+    return found._replace(name=mark + found.name, cut=len(mark)) if mark else found
 
 
 @lru_cache

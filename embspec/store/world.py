@@ -37,6 +37,7 @@ class DiskWorld:
         self.hashed = 0
         self._outside = outside  # whether links may lead out of the project
         self.may_fetch = True  # whether files that lie elsewhere may be downloaded
+        self.may_run_code = False  # whether commands that the spec names may be run
 
     def live(self, globs: Sequence[str]) -> str:
         """The pin of the files that match, from the stat cache where it may be trusted."""

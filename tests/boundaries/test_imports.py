@@ -35,6 +35,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "stages.forms": (),
     "stages.reading": ("plan.protocol",),
     "stages.faq": ("stages.reading",),
+    "stages.asking": ("plan.protocol", "stages.reading"),
     "stages.snapshot": ("plan.protocol", "retrieval"),
     "stages.dims": ("plan.protocol",),
     "stages.engines": ("retrieval",),
@@ -45,6 +46,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "stages.ranking": ("plan.protocol", "retrieval", "stages.dims", "stages.encoder", "stages.snapshot"),
     "stages": (
         "plan.protocol", "measure", "retrieval", "stages.dims", "stages.encoder", "stages.engines", "stages.ranking",
+        "stages.asking",
         "stages.faq", "stages.lazily", "stages.live", "stages.reading", "stages.reranker", "stages.searching",
         "stages.snapshot", "stages.times", "stages.tokens",
     ),

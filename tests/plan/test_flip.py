@@ -55,6 +55,8 @@ VALUES: Mapping[str, str] = {
     "corpus.chunking.tokens": "{strategy: structure, tokens: 64}",
     "corpus.chunking.overlap": "{strategy: structure, overlap: 8}",
     "corpus.chunking.context": "{strategy: structure, context: headings}",
+    "corpus.chunking.context.command": "{strategy: structure, context: {command: python say.py}}",
+    "corpus.chunking.context.tokens": "{strategy: structure, context: {command: python say.py, tokens: 9}}",
     "corpus.chunking.n": "{strategy: sentences, n: 3}",
     "pairs.gold.path": "other.csv",
     "pairs.{name}.from": "{name: gold, from: headings, trust: gold}",
@@ -124,7 +126,8 @@ WHOLE = {
     "pairs.{name}.fields.{key}": "pairs.gold.fields.query",
     "pairs.{name}.from": "pairs.gold",
     "model": "model.base",
-    **{f"corpus.chunking.{name}": "corpus.chunking" for name in ("strategy", "tokens", "overlap", "context", "n")},
+    **{f"corpus.chunking.{name}": "corpus.chunking" for name in (
+        "strategy", "tokens", "overlap", "context", "context.command", "context.tokens", "n")},
     "negatives.miners.{n}.kind": "negatives.miners.1",
     "negatives.miners.{n}.path": "negatives.miners.1",
     "model.base.static.weights": "model.base",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from embspec.run.task import Did, Task
 from embspec.stages.conditions import NUMERICS
 from embspec.stages.street import MOST_ROUNDS, STREET, handed
 from tests.support.mini import SPEC, project, words
-from tests.support.tiny import tiny_cross_encoder, tiny_static_files, tiny_transformer
+from tests.support.tiny import tiny_cross_encoder, tiny_static, tiny_static_files, tiny_transformer
 from tests.support.workers import Shared
 
 # A field or an artefact may matter only under some values of others: what one of these specs reads counts.
@@ -36,6 +37,8 @@ VARIANTS = {
 negatives: {rounds: 2}
 index: {truncate_dim: {smallest: {metric: ndcg@5, min_retention: 0.9}}}
 """,
+    "asked": SPEC.replace("corpus:\n", "corpus:\n  chunking: {strategy: structure, context: {command: PROGRAM}}\n")
+    + "model: {base: ./base, method: static}\n",
     "hub": SPEC + "model: {base: toys/tiny, revision: main, method: full}\n",
     "full": SPEC.replace("gates:\n", "gates:\n  - truncated_fraction <= 0.5\n")
     + """model: {base: ./base, method: full, max_seq_length: 32}
@@ -47,7 +50,13 @@ export: {onnx: {}}
 """,
 }
 
-FINDERS = frozenset({"split", "train"})  # stages whose runs find pins
+SAYING = """import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    print(json.dumps({"id": asked["id"], "contexts": ["water"] * len(asked["chunks"])}))
+"""
+
+FINDERS = frozenset({"corpus", "split", "train"})  # stages whose runs find pins
 
 
 class Asked(NamedTuple):
@@ -86,6 +95,10 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Asked]]:
             if name == "static":
                 base = spec.parent / "base"
                 tiny_static_files(base / "weights.safetensors", base / "tokenizer.json", dim=128)
+            if name == "asked":
+                tiny_static(spec.parent / "base")
+                (spec.parent / "say.py").write_text(SAYING, encoding="utf-8")
+                spec.write_text(text.replace("PROGRAM", f"{sys.executable} say.py"), encoding="utf-8")
             if name == "full":
                 tiny_transformer(spec.parent / "base")
                 tiny_cross_encoder(spec.parent / "judge")
@@ -95,7 +108,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Asked]]:
                 tiny_transformer(downloaded(folder / "hub", patch))
             for again in (frozenset[str](), FINDERS):  # the second run is handed the pins of the first
                 of = Project(str(spec), store=str(folder / "store" / name))
-                of.build(Order(Wish(refresh=again & {node.name for node in of.nodes})))
+                of.build(Order(Wish(refresh=again & {node.name for node in of.nodes}), allow_code=True))
     return seen
 
 

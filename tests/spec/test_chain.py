@@ -72,6 +72,17 @@ def test_paths_belong_to_the_file_that_names_them(specs: Specs) -> None:
     assert values["labels.review"] == "mine.csv"
 
 
+def test_a_command_belongs_to_the_file_that_names_it(specs: Specs) -> None:
+    """It is said with its folder too, whatever it looks like; in the spec's own folder it is as written."""
+    for command in ("python say.py", "/usr/bin/env python", "say --url https://a.example/x"):
+        chunking = f"{{strategy: structure, context: {{command: '{command}'}}}}"
+        text = f"embspec: 1\ncorpus: {{path: docs/*.md, chunking: {chunking}}}\n"
+        specs.write(text, "common/base.yaml")
+        values = specs.load("extends: ../common/base.yaml\n").values
+        assert values["corpus.chunking.context.command"] == f"../common//{command}"
+        assert specs.load(text).values["corpus.chunking.context.command"] == command
+
+
 def test_the_chain_of_files_is_told(specs: Specs) -> None:
     """The spec first, then what it extends, as absolute paths; positions name the file that wrote the field."""
     specs.write(BASE, "common/base.yaml")

@@ -11,6 +11,7 @@ from tests.spec.conftest import Specs
 FOLDER = Path(__file__).parent
 
 # After the two lines of the smallest spec: text, then the codes and places it gets.
+
 WRONG: list[tuple[str, list[tuple[str, str]]]] = [
     ("nme: x\n", [("spec.unknown-key", "3:1")]),
     ("learning_rate: 3\n", [("spec.unknown-key", "3:1")]),
@@ -101,6 +102,28 @@ def test_a_mistake_has_its_code_and_place(specs: Specs, text: str, expected: lis
         assert problem.field
         assert "Input should" not in problem.text
         assert "|" not in problem.text
+
+
+CONTEXTS = [
+    ("{command: python ../../say.py}", [("spec.path", "2:73")]),
+    ("{command: python ~/say.py}", [("spec.path", "2:73")]),
+    ("{command: python 'say.py}", [("spec.command", "2:73")]),
+    ("{command: python a//say.py}", [("spec.command", "2:73")]),
+    ("{command: ' '}", [("spec.command", "2:73")]),
+    ("{command: [python]}", [("spec.type", "2:73")]),
+    ("{command: python say.py, tokens: 256}", [("spec.conflict", "2:54")]),
+    ("{command: python say.py, tokens: 0}", [("spec.range", "2:96")]),
+    ("{tokens: 3}", [("spec.missing", "2:54")]),
+]
+
+
+@pytest.mark.parametrize(("context", "expected"), CONTEXTS)
+def test_a_command_that_cannot_be_one(specs: Specs, context: str, expected: list[tuple[str, str]]) -> None:
+    """What no program can be made of, what leads out of the project, and a context as long as its chunk are refused;
+    programs of the machine and addresses are not."""
+    chunks = "embspec: 1\ncorpus: {{path: x.md, chunking: {{strategy: structure, context: {}}}}}\n"
+    assert specs.wrong(chunks.format(context)) == expected
+    assert specs.load(chunks.format("{command: /usr/bin/python say.py -x https://a.example/~}"))
 
 
 SAID = [

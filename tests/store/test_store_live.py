@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embspec.errors import EmbspecError
-from embspec.store.live import LiveTree, find, hub_cache, path_of, selected, tree_pin
+from embspec.store.live import LiveTree, anchored, find, hub_cache, path_of, selected, tree_pin
 from embspec.store.objects import listing
 
 FILES = [
@@ -138,6 +138,23 @@ def test_a_name_leads_back_to_its_file(tree: Path, parts: list[str], anchor: str
     assert {name: path_of(str(tree), pattern, name) for name in found} == found
     others = {each.name for each in find(str(tree), [anchor + "**"])} - found.keys()
     assert not any(path_of(str(tree), pattern, name) for name in others)
+
+
+@pytest.mark.parametrize(("folder", "glob", "file"), [
+    ("", "program:b.txt", "b.txt"), ("other", "program:../docs//deep/e.txt", "docs/deep/e.txt"),
+    ("docs", "program:../a.md", "a.md"), ("", "program:docs/x[[]1].md", "docs/x[1].md"),
+])
+def test_a_program_is_told_from_documents(tree: Path, folder: str, glob: str, file: str) -> None:
+    """The same file has another name where a command names it; the name leads back to it here and in a revision."""
+    at = str(tree / folder)
+    (found,) = find(at, [glob])
+    assert found.name.startswith("program:") and Path(found.path).read_text() == file
+    assert path_of(at, glob, found.name) == os.path.normpath(found.path) == str(tree / file)
+    assert selected(at, [glob], [str(tree / name) for name in FILES]) == {found.name: str(tree / file)}
+    plain = glob.removeprefix("program:")
+    assert {each.name for each in find(at, [glob, plain])} == {found.name, found.name.removeprefix("program:")}
+    assert anchored(glob) == anchored(plain)
+    assert LiveTree([found]).open(found.name).read().decode() == file
 
 
 def test_a_name_with_dots_leads_back(tree: Path) -> None:

@@ -1,10 +1,15 @@
 """A desk for the tests of one stage: scratch space, a voice, and a bank of rows in memory that counts."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from embspec.plan.protocol import Progress
+
+Answering = Callable[[list[Any]], Iterable[str | bytes]]
+"""A program that a test has: from questions to lines."""
 
 Space = tuple[tuple[str, str], ...]
 
@@ -49,7 +54,7 @@ class Desk:
     """A desk that keeps what it was told."""
 
     def __init__(self, scratch: Path, digests: Mapping[str, str] | None = None, seed: int = 0,
-                 bank: Bank | None = None, kept: Path | None = None) -> None:
+                 bank: Bank | None = None, kept: Path | None = None, program: Answering | None = None) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
         self.scratch = scratch
         self.digests: Mapping[str, str] = digests or {}
@@ -58,6 +63,19 @@ class Desk:
         self.now = 0.0  # what its clock says
         self.bank = bank if bank is not None else Bank()
         self.told: list[Progress] = []
+        self.asks = program is not None
+        self.program = program
+        self.asked: list[list[Any]] = []  # the questions of each time that the program was run
+
+    def ask(self, questions: Path, answers: Path, many: int) -> None:
+        """Have the program of the test answer; what it writes before it gives up is there."""
+        found = [json.loads(line) for line in questions.read_text("utf-8").split("\n")[:-1]]
+        assert len(found) == many
+        self.asked.append(found)
+        assert self.program
+        with open(answers, "wb") as file:
+            for line in self.program(found):
+                file.write((line if isinstance(line, bytes) else line.encode()) + b"\n")
 
     def tell(self, event: Progress) -> None:
         """Keep a word of progress."""

@@ -157,7 +157,7 @@ remote: {url: store, read: all, write: ci}
     "sources": """embspec: 1
 corpus:
   path: docs/*.jsonl
-  chunking: {strategy: structure, tokens: 256, overlap: 32, context: {command: "ctx.py"}}
+  chunking: {strategy: structure, tokens: 256, overlap: 32, context: {command: "ctx.py", tokens: 64}}
   dedup: {near: 0.9}
   max_truncated_fraction: 0.02
   keep_raw: false

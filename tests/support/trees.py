@@ -47,6 +47,7 @@ class MemoryDesk:
         self.scratch = scratch
         self.told: list[Progress] = []
         self.bank = Bank()
+        self.asks = False
 
     def rows(self, space: Mapping[str, str]) -> BankRows:
         """The rows of one space, kept as long as the desk."""

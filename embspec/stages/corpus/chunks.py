@@ -41,6 +41,7 @@ class Rule(NamedTuple):
     tokens: int
     overlap: int = 0
     headings: bool = False
+    context: int = 0  # tokens that somebody else's words may take up beside those
 
 
 class TooNarrow(Exception):
@@ -75,12 +76,32 @@ def fixed(tokenizer: Tokenizer) -> int:
 
 def shortened(title: str, rule: Rule, tokenizer: Tokenizer) -> str:
     """A title that leaves half of every chunk to the text."""
-    half = (rule.tokens - fixed(tokenizer)) // 2
-    while title and (tokenizer.count(title) - fixed(tokenizer) > half or len(title) > half * LETTERS):
-        starts = tokenizer.starts(title[: half * LETTERS])
-        keep = starts[half] if len(starts) > half else len(title) - 1
-        title = title[: min(keep, half * LETTERS, len(title) - 1)].rstrip()
-    return title
+    return _within(title, (rule.tokens - fixed(tokenizer)) // 2, tokenizer)
+
+
+def fitted(context: str, title: str, text: str, rule: Rule, tokenizer: Tokenizer, passage: Passage) -> str:
+    """As many words of a context as there is room for before the text of a chunk that was cut by this rule."""
+    most, short = rule.context, context
+    while short := _words(_within(short, most, tokenizer), context):
+        over = tokenizer.count(passage(title, short, text)) - rule.tokens - rule.context
+        if over <= 0:
+            break
+        most = max(0, min(most, tokenizer.count(short) - fixed(tokenizer)) - over)
+    return short
+
+
+def _within(text: str, most: int, tokenizer: Tokenizer) -> str:
+    """The beginning of a text, of so many tokens at most."""
+    while text and (tokenizer.count(text) - fixed(tokenizer) > most or len(text) > most * LETTERS):
+        starts = tokenizer.starts(text[: most * LETTERS])
+        keep = starts[most] if len(starts) > most else len(text) - 1
+        text = text[: min(keep, most * LETTERS, len(text) - 1)].rstrip()
+    return text
+
+
+def _words(text: str, whole: str) -> str:
+    """The beginning of a text without the word that was cut in two, if it has others."""
+    return text if whole[len(text) : len(text) + 1].strip() == "" else text.rpartition(" ")[0] or text
 
 
 class _Cutter:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
@@ -13,12 +13,14 @@ from embspec.errors import Where, fail
 from embspec.plan.protocol import Desk, Params, Progress
 from embspec.stages.corpus import chunks
 from embspec.stages.corpus.chunks import Chunk, Rule, TooNarrow
+from embspec.stages.live import CONTEXT
 from embspec.stages.reading import Problems, count, line, some
 from embspec.stages.snapshot import Document, blocks, passage
 from embspec.stages.tokens import Tokens
 
 FIELD = "corpus.chunking."
 BASE = "base/base"
+QUARTER = 4  # the part of a chunk that is left to a context where the spec does not say how much
 MARK = "#"  # between a document's id and the span of a chunk
 _CUT = {"chunks": str(chunks.RECIPE), "unicode": unicodedata.unidata_version}  # what is a letter, a blank, an accent
 
@@ -31,6 +33,13 @@ class Pieces(NamedTuple):
 
     title: str
     chunks: Sequence[Chunk]
+
+
+Piece = tuple[Mapping[str, Any], Pieces]
+"""A document's row, and what became of it."""
+
+Put = Callable[[list[Piece]], list[Piece]]
+"""Writes contexts over the chunks of some documents."""
 
 
 class Way(Protocol):
@@ -60,19 +69,32 @@ class Structure:
             raise fail("spec.conflict", "tokens are counted by the model's own tokenizer, and the spec has no model",
                        None, "add `model: {base: …}` and pairs, or write `chunking: {strategy: sentences, n: 5}`",
                        FIELD + "strategy")
-        tokens, overlap, context = (params[FIELD + name] for name in ("tokens", "overlap", "context"))
-        self._rule = Rule(tokens, overlap, context == "headings")
+        self.rule = _rule(params)
         self._tokens = Tokens(needs[BASE])
-        _check(self._rule, self._tokens)
+        _check(self.rule, self._tokens)
         base = desk.digests.get(BASE)  # a check has no digests, and nothing of it is kept
         self.space: Mapping[str, str] = {} if base is None else {
-            **_CUT, "base": base, "tokenizers": _version(), "tokens": str(tokens), "overlap": str(overlap),
-            "context": context,
+            **_CUT, "base": base, "tokenizers": _version(), "tokens": str(self.rule.tokens),
+            "overlap": str(self.rule.overlap), "context": "headings" if self.rule.headings else "none",
         }
 
     def __call__(self, title: str, text: str) -> Pieces:
-        title = chunks.shortened(title, self._rule, self._tokens)
-        return Pieces(title, chunks.by_structure(text, title, self._rule, self._tokens, _passage))
+        title = chunks.shortened(title, self.rule, self._tokens)
+        return Pieces(title, chunks.by_structure(text, title, self.rule, self._tokens, _passage))
+
+    def fitted(self, context: str, title: str, text: str) -> str:
+        """As much of a context as the limit leaves room for."""
+        return chunks.fitted(context, title, text, self.rule, self._tokens, _passage)
+
+
+def _rule(params: Params) -> Rule:
+    """The limits of chunks; what a context may take is kept free of all else."""
+    tokens, overlap = params[FIELD + "tokens"], params[FIELD + "overlap"]
+    if CONTEXT not in params:
+        return Rule(tokens, overlap, params[FIELD + "context"] == "headings")
+    given = params[FIELD + "context.tokens"]
+    free = tokens // QUARTER if given is None else given
+    return Rule(tokens - free, overlap, context=free)
 
 
 def _passage(title: str, context: str, text: str) -> str:
@@ -87,13 +109,15 @@ def _version() -> str:
 
 def _check(rule: Rule, tokens: Tokens) -> None:
     """Refuse a limit that no text fits under, and one that the model does not read up to."""
-    if tokens.longest is not None and rule.tokens > tokens.longest:
-        text = f"chunks of {rule.tokens} tokens are longer than the {tokens.longest} that the model reads of a text"
+    whole = rule.tokens + rule.context
+    if tokens.longest is not None and whole > tokens.longest:
+        text = f"chunks of {whole} tokens are longer than the {tokens.longest} that the model reads of a text"
         raise fail("spec.range", text, None, f"write `tokens: {tokens.longest}` or less", FIELD + "tokens")
     fixed = chunks.fixed(tokens)
     if rule.tokens < fixed + chunks.LEAST:
-        taken = f"the prompt of documents and the model's own marks take {fixed} of {count(rule.tokens, 'token')}"
-        least = f"write `tokens: {fixed + chunks.LEAST}` or more"
+        context = f", and a context {rule.context}" if rule.context else ""
+        taken = f"the prompt of documents and the model's own marks take {fixed} of {count(whole, 'token')}{context}"
+        least = f"write `tokens: {fixed + rule.context + chunks.LEAST}` or more"
         raise fail("spec.range", f"{taken}, which leaves too few for a title and a text", None, least, FIELD + "tokens")
 
 
@@ -119,28 +143,35 @@ class Cut:
         self._shortened: list[str] = []
         self.documents = self.chunks = self.cut = 0
 
-    def rows(self, documents: Iterable[tuple[bytes, Where]], total: int) -> Iterator[Row]:
-        """The rows of all chunks in the order of ids, of documents in the order of their ids and a mark."""
+    def rows(self, documents: Iterable[tuple[bytes, Where]], total: int, put: Put | None = None) -> Iterator[Row]:
+        """The rows of all chunks in the order of ids, of documents in the order of their ids and a mark.
+
+        `put` writes something over the chunks of some documents before they become rows.
+        """
         waiting: list[Row] = []
-        for start, found in self._cut(documents, total):
-            # A document may be called as another one and the mark: their chunks lie between one another.
-            while waiting and waiting[0][0] < start:
-                yield heappop(waiting)
-            for row in found:
-                heappush(waiting, row)
-        self._problems.stop()
+        for block in self.pieces(documents, total):
+            for row, pieces in put(block) if put else block:
+                # A document may be called as another one and the mark: their chunks lie between one another.
+                while waiting and waiting[0][0] < row["id"] + MARK:
+                    yield heappop(waiting)
+                for each in self._rows_of(row, pieces):
+                    heappush(waiting, each)
         if self._shortened:
             text = f"titles longer than half of a chunk were shortened: {some(self._shortened, 3)}"
             self._desk.tell(Progress(text, len(self._shortened), self.documents))
         while waiting:
             yield heappop(waiting)
 
-    def _cut(self, documents: Iterable[tuple[bytes, Where]], total: int) -> Iterator[tuple[str, list[Row]]]:
+    def pieces(self, documents: Iterable[tuple[bytes, Where]], total: int) -> Iterator[list[Piece]]:
+        """Every document with its chunks, some documents at a time; one that cannot be cut is a problem."""
+        done = 0
         for block in blocks(documents, lambda one: len(one[0])):
-            self._desk.tell(Progress("cutting documents", self.documents, total))
+            self._desk.tell(Progress("cutting documents", done, total))
+            done += len(block)
             rows = [json.loads(line) for line, _ in block]
             names = [digest(row["title"], row["text"]) for row in rows]
             known = [_read(found) for found in (self._rows.find(names) if self._rows else [None] * len(names))]
+            found: list[Piece] = []
             fresh: dict[bytes, Pieces] = {}
             for row, name, pieces, (_, where) in zip(rows, names, known, block, strict=True):
                 made = pieces or fresh.get(name) or self._made(row, where)
@@ -148,9 +179,11 @@ class Cut:
                     continue
                 if pieces is None:
                     fresh[name] = made
-                yield row["id"] + MARK, list(self._rows_of(row, made))
+                found.append((row, made))
+            yield found
             if self._rows:
                 self._rows.add(list(fresh), [_written(pieces) for pieces in fresh.values()])
+        self._problems.stop()
 
     def _made(self, row: Mapping[str, Any], where: Where) -> Pieces | None:
         self.cut += 1

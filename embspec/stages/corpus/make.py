@@ -7,11 +7,13 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from embspec.errors import EmbspecError, Where
-from embspec.plan.protocol import Desk, Made, Params, Progress, Tree
+from embspec.plan.protocol import PROGRAM, Desk, Made, Params, Progress, Tree
+from embspec.stages.corpus.contexts import Contexts
 from embspec.stages.corpus.cut import MARK, Cut, Row, Way, digest, way
 from embspec.stages.corpus.documents import Document, Fields, Source
 from embspec.stages.corpus.known import Known
 from embspec.stages.corpus.readers import READERS
+from embspec.stages.live import CONTEXTS
 from embspec.stages.reading import Problems, check_found, count, encoded, ending, listed, some
 
 EVERY = 500  # files between two words of progress
@@ -72,7 +74,7 @@ class Kept:
 def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Made:
     """Write `documents.jsonl` and `manifest` (id, tab, digest of what is read) of the files of the tree."""
     tree: Tree = needs["live"]
-    names = sorted(tree.names())
+    names = sorted(name for name in tree.names() if not name.startswith(PROGRAM))
     problems, fields = Problems(), Fields(params)
     cutting = _way(params, needs, desk, problems)
     check_found(listed(params["corpus.path"]), names, "corpus.path", problems, NOT_FOUND)
@@ -90,12 +92,30 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
             fix = "an empty corpus cannot be searched: add documents, or name the files that have them"
             problems.add("input.empty", text, fix=fix, field="corpus.path")
         problems.stop()
-        cut = Cut(cutting, desk) if cutting else None
-        _write(kept.ordered() if cut is None else cut.rows(kept.to_cut(), len(kept.rows)), out)
-    stat, counts = {"documents": len(kept.rows)}, {"files_read": known.files_read, "rows": len(kept.rows)}
-    if cut is None:
-        return Made(stat=stat, counts=counts)
-    return Made(stat={**stat, "chunks": cut.chunks}, counts={**counts, "rows": cut.chunks, "cut": cut.cut})
+        made = _whole(kept, out) if cutting is None else _cut(kept, Cut(cutting, desk), Contexts.of(
+            params, needs, desk, cutting, fields.clean), out)
+    return made._replace(stat={"documents": len(kept.rows), **made.stat},
+                         counts={"files_read": known.files_read, **made.counts})
+
+
+def _whole(kept: Kept, out: Path) -> Made:
+    """Each document is one text."""
+    _write(kept.ordered(), out)
+    return Made(counts={"rows": len(kept.rows)})
+
+
+def _cut(kept: Kept, cut: Cut, contexts: Contexts | None, out: Path) -> Made:
+    """Documents as chunks; under contexts that a program writes, where the spec names one."""
+    total = len(kept.rows)
+    if contexts is None:
+        _write(cut.rows(kept.to_cut(), total), out)
+        return Made({"chunks": cut.chunks}, {}, {"rows": cut.chunks, "cut": cut.cut})
+    with contexts:
+        contexts.ask(cut.pieces(kept.to_cut(), total))
+        _write(cut.rows(kept.to_cut(), total, contexts.put), out)
+        answers = contexts.write()
+    counts = {"rows": cut.chunks, "cut": cut.cut, "calls": contexts.calls}
+    return Made({"chunks": cut.chunks}, {}, counts, {CONTEXTS: answers})
 
 
 def _way(params: Params, needs: Mapping[str, Any], desk: Desk, problems: Problems) -> Way | None:
