@@ -23,7 +23,7 @@ env: .venv/ready
 	touch $@
 
 test: env
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 demo: env
 	$(BIN)/embspec build specs/handbook.yaml

@@ -10,6 +10,11 @@ from hypothesis import settings
 
 from tests.support.workers import Shared
 
+# Libraries read these when they are imported. Threads that spin while they wait take the cores from the tests beside
+# them, many times what they compute; a test that is about threads asks for some.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 settings.register_profile("embspec", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("embspec")
 

@@ -48,6 +48,8 @@ def _lines(found: Found, verbose: bool) -> Iterable[str]:
         yield f"{found.asked} was not lost"
         yield from (f"  {_value(end)} in {_name(end.revision)}" for end in (found.good, found.bad))
     yield from (f"not built: {_name(revision)}: {why}" for revision, why in found.skipped)
+    if found.recut:
+        yield f"not compared: {_count(len(found.recut), 'commit')} up to {_name(found.recut[-1])}: {found.unalike}"
     yield f"{_count(found.read, 'lock')} read, {_count(found.built, 'commit')} built"
 
 
@@ -93,6 +95,7 @@ def _json(found: Found) -> dict[str, Any]:
         "good": _measure(found.good), "bad": _measure(found.bad),
         "drops": [_drop(drop) for drop in found.drops], "read": found.read, "built": found.built,
         "skipped": [{**revision._asdict(), "why": why} for revision, why in found.skipped],
+        "recut": [revision._asdict() for revision in found.recut],
     }
 
 

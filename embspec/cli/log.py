@@ -49,6 +49,8 @@ def lines(past: Past, verbose: bool = False) -> Iterable[str]:
     figure = "-" if past.value is None else f"{past.metric} {past.value:.4f} {past.system}"
     yield (f"{head}  {(past.model or '-')[:MODEL]:<{MODEL}}  {figure:<32} {past.verdict or '-':<12} "
            f"{past.source or '-':<6} {past.subject}").rstrip()
+    if past.recut:
+        yield "    documents are cut otherwise than before: figures above and below this line are of other texts"
     yield from (f"    lost: {text}" for text in past.lost)
     if verbose:
         yield from (f"    {where:<12} {text}" for where, text in past.figures.items())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from embspec import git
 from embspec.decide.changes import Changes, changes
 from embspec.decide.history import Declared, Entry, figures, read, shipped, stage_of, typed
+from embspec.decide.units import CUT, WHOLE, comparable, suite_of
 from embspec.errors import EmbspecError, fail
 from embspec.git import Revision
 from embspec.lock.text import Lock
@@ -67,6 +68,12 @@ class Found(NamedTuple):
     read: int
     built: int
     skipped: tuple[tuple[Revision, str], ...]
+    recut: tuple[Revision, ...] = ()  # commits whose figures are of other texts than those of the bad end
+
+    @property
+    def unalike(self) -> str:
+        """Why the commits of `recut` are left out, and what would compare them."""
+        return f"{CUT}; {WHOLE}"
 
 
 class Point(NamedTuple):
@@ -95,6 +102,7 @@ def search(
                    fix="commit the lock, or name another end with --bad REV")
     last = len(points) - 1
     worse = row.known(last, bad)
+    row.hold(worse)
     first = _position(at, good, points, paths) if good else row.best(last)
     if first > last:
         raise fail("usage.good", f"{good} is not before {bad}", fix="name an earlier one with --good REV")
@@ -105,7 +113,8 @@ def search(
         Drop(before, after, row.between(before, after), changes(before.lock, after.lock, text, introduced))
         for before, after in pairs
     )
-    return Found(asked, better, worse, drops, count, row.built, tuple(row.skipped.values()))
+    recut = tuple(points[n].revision for n in sorted(row.recut) if n < last)
+    return Found(asked, better, worse, drops, count, row.built, tuple(row.skipped.values()), recut)
 
 
 def _points(at: Places, start: str, declared: Declared) -> tuple[list[Point], int, list[str]]:
@@ -186,6 +195,8 @@ class _Row:
         self._at = {point.revision: n for n, point in enumerate(points)}
         self._known: dict[int, Measure] = {}
         self.skipped: dict[int, tuple[Revision, str]] = {}
+        self.recut: set[int] = set()
+        self._held: Measure | None = None
         self.built = 0
         for n, point in enumerate(points):
             if point.lock:
@@ -194,13 +205,25 @@ class _Row:
     def _measured(self, n: int, lock: Lock) -> Measure | None:
         system = self._asked.system or shipped(lock, self._asked.metric)
         value = metrics(figures(lock)).get(f"{self._asked.metric} {system}")
-        if value is not None:
+        if value is not None and self._held and not comparable(lock, self._held.lock, suite_of(self._held.system)):
+            self.recut.add(n)
+        elif value is not None:
             self._known[n] = Measure(self._points[n].revision, value, system, lock)
         return self._known.get(n)
 
+    def hold(self, end: Measure) -> None:
+        """From here on only what can be compared with this end counts."""
+        self._held, known = end, self._known
+        self._known = {}
+        for n, measure in known.items():
+            self._measured(n, measure.lock)
+
     def known(self, n: int, name: str) -> Measure:
         """What an end of the row is worth, built where no lock says it."""
-        found = self._known.get(n) or self._make(n)
+        found = self._known.get(n) or (None if n in self.recut else self._make(n))
+        if found is None and n in self.recut:
+            raise fail("usage.good", f"{name} cannot be compared with the bad end: {CUT}",
+                       fix=f"name one that cut them alike with --good REV; or a metric of documents: {WHOLE}")
         if found is None:
             revision, why = self.skipped[n]
             raise fail("nowhere.value", f"{name} ({revision.commit[:8]}) has no {self._asked}: {why}",
@@ -220,7 +243,7 @@ class _Row:
         while True:
             pairs = list(pairwise(n for n in sorted(self._known) if first <= n <= last))
             worst = max(pairs, key=lambda pair: self._fall(pair))
-            open_ = [n for n in range(worst[0] + 1, worst[1]) if n not in self.skipped]
+            open_ = [n for n in range(worst[0] + 1, worst[1]) if n not in self.skipped and n not in self.recut]
             if not open_:
                 break
             self._make(open_[len(open_) // 2])
@@ -232,7 +255,8 @@ class _Row:
 
     def between(self, before: Measure, after: Measure) -> tuple[Revision, ...]:
         """The commits in the gap of a drop."""
-        return tuple(p.revision for p in self._points[self._at[before.revision] + 1:self._at[after.revision]])
+        inner = range(self._at[before.revision] + 1, self._at[after.revision])
+        return tuple(self._points[n].revision for n in inner if n not in self.recut)
 
     def _make(self, n: int) -> Measure | None:
         """Build one commit; one that cannot be built is passed over, with its reason."""
@@ -247,6 +271,6 @@ class _Row:
             return None
         self.built += ran
         found = self._measured(n, lock)
-        if found is None:
+        if found is None and n not in self.recut:
             self.skipped[n] = revision, "its evaluation does not measure it"
         return found

@@ -44,13 +44,19 @@ class Hand:
         return self._found[asked]
 
     def _here(self, globs: Sequence[str]) -> str:
-        fetched = [pin for glob in globs if is_address(glob) and (pin := pin_of(glob))]
-        if not all(self.has(pin.digest) for pin in fetched):
-            return ""  # what is there now is not asked for
+        if self._afar(globs) is None:
+            return ""
         try:
             return self._world.live(globs)
         except EmbspecError:
             return ""  # files that no build could read today are not those of then
+
+    def _afar(self, globs: Sequence[str]) -> list[tuple[str, str, int]] | None:
+        """Name, digest and size of each file that was fetched; None where one is not here: nobody is asked for it."""
+        pins = {glob.partition("#")[0]: pin_of(glob) for glob in globs if is_address(glob)}
+        if not all(pin and self.has(pin.digest) for pin in pins.values()):
+            return None
+        return [(address, pin.sha256, pin.size) for address, pin in pins.items() if pin]
 
     def _kept(self, pin: str) -> bool:
         """The listing of what was read, and each file that it names."""
@@ -69,12 +75,12 @@ class Hand:
             return any(self._in_git(globs, pin, other, blobs) for other in others)
 
     def _in_git(self, globs: Globs, pin: str, commit: str, blobs: git.Blobs) -> bool:
-        held = self._matching(commit, globs, blobs)
-        if f" {len(held)} " not in pin:
+        held, afar = self._matching(commit, globs, blobs), self._afar(globs)
+        if afar is None or f" {len(held) + len(afar)} " not in pin:
             return False  # another count, whatever they hold: nothing has to be read for that
         if self._enough is not None and len(self._blobs) + len(held) > self._enough:
             raise Patience
-        return tree_pin(sorted((name, *self._digest(blob, blobs)) for name, blob in held.items())) == pin
+        return tree_pin(sorted([*afar, *((name, *self._digest(blob, blobs)) for name, blob in held.items())])) == pin
 
     def _matching(self, commit: str, globs: Globs, blobs: git.Blobs) -> Mapping[str, str]:
         """The blob of each file that the globs match at a commit."""

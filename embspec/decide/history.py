@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, NamedTuple, Protocol
 
 from embspec import git
+from embspec.decide.units import same_cut
 from embspec.errors import EmbspecError
 from embspec.git import Revision
 from embspec.lock.text import Lock
@@ -22,6 +23,7 @@ from embspec.plan.values import Block, digest_of
 from embspec.plan.words import metrics
 
 MODEL = "train/model"
+CORPUS = "corpus"
 STORE, GIT, LOST, UNKNOWN = "store", "git", "lost", "unknown"
 _ITEM = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 
@@ -48,7 +50,8 @@ class Past(NamedTuple):
     """One commit that changed the lock.
 
     `source` is store, git or lost, unknown where finding out takes longer than may be waited, and empty where there is
-    no model.
+    no model. `recut` says that documents are cut otherwise than in the lock before it, so that figures of the two are
+    of other texts.
     """
 
     commit: str
@@ -63,6 +66,7 @@ class Past(NamedTuple):
     source: str
     lost: tuple[str, ...]
     problem: str
+    recut: bool = False
 
 
 class Patience(Exception):
@@ -120,7 +124,15 @@ def _entry(revision: Revision, file: IO[bytes] | None, name: str) -> Entry:
 
 def past(some: Sequence[Entry], pool: Sequence[Entry], declared: Declared, hand: Hand) -> list[Past]:
     """Some of the entries, each with where its model can be brought back from."""
-    return [_past(entry, Whence(entry, pool, declared, hand)) for entry in some]
+    return [_past(entry, Whence(entry, pool, declared, hand))._replace(recut=_recut(entry, pool)) for entry in some]
+
+
+def _recut(entry: Entry, pool: Sequence[Entry]) -> bool:
+    """Whether the next older lock that can be read cut its documents by other rules."""
+    if not entry.lock or CORPUS not in entry.lock.blocks:
+        return False
+    older = next((e.lock for e in pool[pool.index(entry) + 1 :] if e.lock and CORPUS in e.lock.blocks), entry.lock)
+    return not same_cut(entry.lock, older)
 
 
 def models(pool: Sequence[Entry], present: Lock) -> list[Entry]:

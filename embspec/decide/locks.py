@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from embspec.decide.units import CUT, WHOLE, comparable
 from embspec.lock.diff import StageDiff, diff
 from embspec.lock.text import Lock
 from embspec.plan.canonical import plain
@@ -68,23 +69,7 @@ def lock_diff(
 
     manifests, scores = texts("snapshot", "manifest"), texts("evaluate", "scores")
     changes = compare(*scores) if scores else []
-    if _cut(old) != _cut(new):
-        alike = _by_document(old) & _by_document(new)
-        left = sorted({change.suite for change in changes} - alike)
-        changes = [change for change in changes if change.suite in alike]
-        unknown += [f"{suite}: the documents are cut otherwise, and one text found is not what it was; a suite "
-                    "`{split: test, by: document}` in both builds compares them" for suite in left]
+    left = sorted({c.suite for c in changes if not comparable(old, new, c.suite)})
+    unknown += [f"{suite}: {CUT}; {WHOLE}" for suite in left]
+    changes = [change for change in changes if change.suite not in left]
     return LockDiff(diff(old, new, introduced), moved(*manifests) if manifests else None, changes, unknown)
-
-
-def _cut(lock: Lock) -> dict[str, str]:
-    """How the documents of a lock are cut."""
-    params = lock.blocks["corpus"].params if "corpus" in lock.blocks else {}
-    return {path: text for path, text in params.items() if path.startswith("corpus.chunking.") and text != "none"}
-
-
-def _by_document(lock: Lock) -> set[str]:
-    """The suites that find documents, however these are cut."""
-    params = lock.blocks["evaluate"].params if "evaluate" in lock.blocks else {}
-    return {path.split(".")[2] for path, text in params.items()
-            if path.startswith("eval.suites.") and path.endswith(".by") and text == "document"}

@@ -9,7 +9,6 @@ from embspec.init.folder import Folder, Table, is_tools, mapping
 from embspec.stages.pairs import faq, llamaindex
 from embspec.stages.pairs.fields import MOST, OTHERS, ROLES
 from embspec.stages.pairs.readers import SHAPES
-from embspec.stages.pairs.sections import sections
 from embspec.stages.reading import Problems, ending, lines, whole
 
 QUERY = ("query", "question", "q", "search_query", "query_text", "search", "utterance", "anchor", "claim", "prompt",
@@ -156,7 +155,7 @@ def markdown_faqs(folder: Folder, names: Sequence[str]) -> dict[str, int]:
         text = whole(folder, name, Problems()) if ending(name) == ".md" else None
         if text is None or text.count("?") + text.lower().count("q:") < QUESTIONS:
             continue
-        titles = [section.title for section in sections(text) if section.level > 1]
+        titles = [block.words for block in faq.headings(text) if block.level > 1]
         asked = sum(bool(faq.question(title)) for title in titles)
         if asked >= QUESTIONS and 2 * asked >= len(titles):
             found[name] = asked

@@ -41,7 +41,8 @@ class Desk(Protocol):
     asks: bool  # whether the command that the stage declared may be needed: a mere look at the inputs runs none
 
     def tell(self, event: Progress) -> None: ...
-    def rows(self, space: Mapping[str, str]) -> Rows: ...
+    # Anywhere: the rows are the same by any engine and on any kind of machine.
+    def rows(self, space: Mapping[str, str], anywhere: bool = False) -> Rows: ...
     def seconds(self) -> float: ...  # the one clock of a stage, which begins anywhere
     def ask(self, questions: Path, answers: Path, many: int) -> None: ...  # by that command, a line for each line
 

@@ -20,9 +20,18 @@ class Limits(NamedTuple):
 
 def consumed(street: Sequence[Stage], limits: Limits, path: str) -> bool:
     """Whether some stage, or the plan, obeys this field."""
-    patterns = [p.replace("{name}", "*") for stage in street for p in (*stage.params, *stage.unkeyed)]
-    patterns += limits.unkeyed
-    return any(_fits(path.split("."), p.split(".")) for p in patterns)
+    return _obeyed(_patterns(street, limits), path)
+
+
+def _patterns(street: Sequence[Stage], limits: Limits) -> set[tuple[str, ...]]:
+    """What the stages and the plan obey, word by word; the rounds declare the same fields, so each is once."""
+    named = {p.replace("{name}", "*") for stage in street for p in (*stage.params, *stage.unkeyed)}
+    return {tuple(p.split(".")) for p in (*named, *limits.unkeyed)}
+
+
+def _obeyed(patterns: Collection[tuple[str, ...]], path: str) -> bool:
+    words = path.split(".")
+    return any(_fits(words, pattern) for pattern in patterns)
 
 
 def _fits(path: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -34,7 +43,8 @@ def refused(
     values: Mapping[str, Any], written: Collection[str], street: Sequence[Stage], limits: Limits
 ) -> list[tuple[str, str]]:
     """Each written field that is not built, at the highest name that is wholly so, with the reason."""
-    leaves = {path: consumed(street, limits, path) for path in values if not path.startswith("gates.")}
+    patterns = _patterns(street, limits)
+    leaves = {path: _obeyed(patterns, path) for path in values if not path.startswith("gates.")}
     found: dict[str, str] = {}
     for path in written:
         below = [obeyed for leaf, obeyed in leaves.items() if leaf == path or leaf.startswith(path + ".")]

@@ -148,7 +148,7 @@ _REVISION = {"commit": _TEXT, "day": _TEXT, "subject": _TEXT}
 _PAST = _object({
     **_REVISION, "model": _MAYBE_TEXT, "metric": _MAYBE_TEXT, "system": _MAYBE_TEXT, "value": _MAYBE_NUMBER,
     "figures": _map(_TEXT), "verdict": _TEXT, "source": {"enum": ["store", "git", "lost", "unknown", ""]},
-    "lost": _list(_TEXT), "problem": _TEXT,
+    "lost": _list(_TEXT), "problem": _TEXT, "recut": _FLAG,
 })
 
 _REASONS = _list(_object({"field": _TEXT, "then": _MAYBE_TEXT, "now": _MAYBE_TEXT}))
@@ -217,7 +217,7 @@ OUTPUT = _titled("what the commands of embspec say with --json, errors included"
     _object({
         "exit": _COUNT, "spec": _TEXT, "metric": _TEXT, "system": _MAYBE_TEXT, "lost": _FLAG, "good": _MEASURE,
         "bad": _MEASURE, "drops": _list(_DROP), "read": _COUNT, "built": _COUNT,
-        "skipped": _list(_object({**_REVISION, "why": _TEXT}))}),
+        "skipped": _list(_object({**_REVISION, "why": _TEXT})), "recut": _list(_object(_REVISION))}),
     _REPRODUCED,
     _TRACES,
     _EXPLAINED,

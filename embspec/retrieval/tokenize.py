@@ -82,6 +82,14 @@ def tokenizer(said: Mapping[str, Any]) -> Tokenizer:
     return Tokenizer(spell)
 
 
+def layers(said: Mapping[str, Any]) -> tuple[str, Spell | None]:
+    """The tokenizer without a language below the one that is said, and what is made of its tokens above it."""
+    name = said["tokenizer"]
+    if name != WORDS:
+        return name, None
+    return "simple", Tokenizer(stems(said.get("language", "english"), said.get("stem", False))).spell
+
+
 def runs(chunk: str) -> Tokens:
     """Lower case, every run of letters, digits and underscores, each with its marks, composed where they can be."""
     if not chunk.isascii():

@@ -45,9 +45,9 @@ class StageDesk:
         """Say how far the work is."""
         self._tell(event)
 
-    def rows(self, space: Mapping[str, str]) -> Rows:
-        """Rows that were computed before, by this engine on this kind of machine."""
-        return self._bank.rows({**space, **self._engine})
+    def rows(self, space: Mapping[str, str], anywhere: bool = False) -> Rows:
+        """Rows that were computed before, by this engine on this kind of machine, or by any where floats are none."""
+        return self._bank.rows(space if anywhere else {**space, **self._engine})
 
     def seconds(self) -> float:
         """Seconds from a moment that means nothing."""

@@ -10,7 +10,8 @@ from typing import IO, NamedTuple
 
 from embspec import git
 from embspec.plan.nodes import Node
-from embspec.plan.pins import TREE
+from embspec.plan.pins import TREE, files_of
+from embspec.plan.protocol import is_address
 from embspec.plan.values import Block, digest_of
 from embspec.store.live import anchored, path_of, selected, tree_pin
 from embspec.store.objects import Objects, entries, file_digest
@@ -105,8 +106,11 @@ def committed(
             block = blocks.get(node.name, Block())
             if node.stage.live is None or TREE not in block.pin:
                 continue
-            files = next(inputs.sources(node.stage.live(node.typed), block)).files()
-            if files and tree_pin(sorted((name, f.sha256, f.size) for name, f in files.items())) != block.pin[TREE]:
+            globs = files_of(node, block.pin)
+            files = next(inputs.sources([glob for glob in globs if not is_address(glob)], block)).files()
+            afar = [(f.name, f.pinned, f.size) for f in home.find([glob for glob in globs if is_address(glob)])]
+            rows = sorted([*afar, *((name, f.sha256, f.size) for name, f in files.items())])
+            if files and tree_pin(rows) != block.pin[TREE]:
                 found[node.name] = block._replace(pin={k: pin for k, pin in block.pin.items() if k != TREE})
     return found
 

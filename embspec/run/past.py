@@ -11,12 +11,13 @@ import xxhash
 
 from embspec import git
 from embspec.errors import EmbspecError, Problem
+from embspec.lock.text import read
 from embspec.plan.plan import RUN, Plan, Step
 from embspec.plan.protocol import Progress, is_address
-from embspec.plan.values import digest_of
+from embspec.plan.values import Block, digest_of
 from embspec.run.desk import Given, seed_of
 from embspec.run.inputs import MOST
-from embspec.run.stage import fetch
+from embspec.run.stage import PIN, fetch, pinned_bytes
 from embspec.run.task import Task, work
 from embspec.store.live import anchored, selected
 from embspec.store.objects import file_digest
@@ -89,41 +90,104 @@ def _search(
     if not root or not live:
         return "there is no git history here to read older ones from"
     globs = [glob for glob in live(source.node.typed) if not is_address(glob)]
-    revisions = _revisions(pinned, world, [anchored(glob) for glob in globs])
+    named = _named(pinned, world)
+    revisions = list(dict.fromkeys([*named, *_touching(world, globs)]))[:MOST]
     tell(f"not in the store, looking in {len(revisions)} revisions of git")
     wanted = {artefact: digest_of(text) for artefact, text in pinned.out.items()}
     with world.objects.scratch() as scratch, git.Blobs(folder, scratch) as blobs:
         tried = set[bytes]()
-        beside = _beside(source, steps, world, f"{scratch}/needs")
+        ways, lacking = _ways(_then(pinned, source, named, blobs, world), source, steps, world, f"{scratch}/needs")
         for number, revision in enumerate(revisions):
             files = git.tree(revision, root)
             names = selected(folder, globs, files, os.path.dirname(world.at.out))
             held = git.linked(files, names.values(), blobs)
             found = {name: held[path] for name, path in names.items() if path in held}
             same = xxhash.xxh3_128_digest(repr(sorted(found.items())).encode())
-            if found and same not in tried and _fits(
-                    source, GitTree(found, blobs, beside.fetched), beside.needs, wanted, world, f"{scratch}/{number}"):
-                tell(f"read from revision {revision[:12]}")
-                return ""
+            for way, beside in enumerate([] if same in tried else ways):
+                tree = GitTree(found, blobs, beside.fetched)
+                place = f"{scratch}/{number}-{way}"
+                if tree.names() and _fits(source, tree, beside.needs, wanted, world, place):
+                    tell(f"read from revision {revision[:12]}")
+                    return ""
             tried.add(same)
+    if not ways:
+        return lacking
     cut = ", whose history was cut off when it was cloned (`git fetch --unshallow` brings it)"
     return (f"no revision of git does ({len(revisions)} looked at, {len(tried)} of them with other documents)"
             + (cut if git.shallow(folder) else ""))
 
 
-def _revisions(pinned: Step, world: DiskWorld, globs: Sequence[str]) -> list[str]:
-    """Where the lock's own line came or went, then wherever a document changed, newest first."""
+def _named(pinned: Step, world: DiskWorld) -> list[str]:
+    """Where the lock's own line came or went, newest first."""
     lines = [re.escape(digest_of(text).rpartition(":")[2]) for text in pinned.out.values()]
-    named = [revision for line in lines for revision in git.changes(world.at.lock, line, MOST)]
-    return list(dict.fromkeys([*named, *git.touching(world.at.folder, globs, MOST)]))[:MOST]
+    return list(dict.fromkeys(revision for line in lines for revision in git.changes(world.at.lock, line, MOST)))
 
 
-def _beside(source: Step, steps: Mapping[str, Step], world: DiskWorld, folder: str) -> Beside:
-    """As the lock has them; what lies elsewhere may be fetched for it, and has to be what is pinned."""
-    node = source.node
-    roles = [role.rsplit("/", 1) for role in node.stage.needs(node.params, list(steps))]
-    needs = {f"{name}/{artefact}": digest_of(steps[name].out[artefact]) for name, artefact in roles}
-    fetched = fetch(node, source.pin, world, _silent)
+def _touching(world: DiskWorld, globs: Sequence[str]) -> list[str]:
+    """Wherever a document changed, newest first; where all lie elsewhere, none did."""
+    return git.touching(world.at.folder, [anchored(glob) for glob in globs], MOST) if globs else []
+
+
+def _then(
+    pinned: Step, source: Step, revisions: Sequence[str], blobs: git.Blobs, world: DiskWorld
+) -> list[Mapping[str, Block]]:
+    """What these locks say, where documents made what is lost: what was read with them is as it was pinned then."""
+    found: list[Mapping[str, Block]] = []
+    name = os.path.relpath(world.at.lock, world.at.folder)
+    for revision in revisions:
+        file = blobs.find(f"{revision}:./{name}")
+        try:
+            blocks = read(file.read().decode(), name).blocks if file else {}
+        except (UnicodeDecodeError, EmbspecError):
+            continue  # a lock that nobody can read says nothing
+        made = blocks.get(source.node.name, Block()).out
+        if all(made.get(artefact) == text for artefact, text in pinned.out.items()):
+            found.append(blocks)
+    return found
+
+
+def _ways(
+    then: Sequence[Mapping[str, Block]], source: Step, steps: Mapping[str, Step], world: DiskWorld, folder: str
+) -> tuple[list[Beside], str]:
+    """What documents may have been read with, each once, as locks of then had it or as today's has; else what lacks."""
+    pins = [blocks[source.node.name].pin for blocks in then] or [source.pin]
+    outs = then or [{}]
+    found: dict[str, Beside] = {}
+    lacking = ""
+    for number, (pin, blocks) in enumerate(zip(pins, outs, strict=True)):
+        needs = _needs(source, blocks, steps, world) | pinned_bytes(source.node, pin, world)
+        elsewhere = {name: pin.get(name, "") for name in source.node.pins if is_address(name)}
+        if (same := repr((needs, elsewhere))) in found:
+            continue
+        try:
+            found[same] = _beside(source, needs, elsewhere, world, os.path.join(folder, str(number)))
+        except EmbspecError as error:
+            if error.problems[0].code != "nowhere.moved":
+                raise
+            lacking = error.problems[0].text
+    command = source.node.stage.asks(source.node.typed)
+    if command and not any(role.startswith(PIN) for beside in found.values() for role in beside.needs):
+        return [], f"what `{' '.join(command.words)}` answered about the older documents is not there"
+    return list(found.values()), lacking
+
+
+def _needs(
+    source: Step, blocks: Mapping[str, Block], steps: Mapping[str, Step], world: DiskWorld
+) -> dict[str, str]:
+    """The digests of what the documents' stage opens, by role: those of then where they are still here."""
+    node, found = source.node, {}
+    for role in node.stage.needs(node.params, list(steps)):
+        name, artefact = role.rsplit("/", 1)
+        then = digest_of(blocks.get(name, Block()).out.get(artefact, ""))
+        found[role] = then if then and world.has(then) else digest_of(steps[name].out[artefact])
+    return found
+
+
+def _beside(
+    source: Step, needs: Mapping[str, str], elsewhere: Mapping[str, str], world: DiskWorld, folder: str
+) -> Beside:
+    """Where all of it lies; what lies elsewhere may be fetched for it, and has to be what is pinned."""
+    fetched = fetch(source.node, elsewhere, world, _silent)
     paths = {role: world.objects.lay(digest, os.path.join(folder, str(number))) if digest.startswith("tree ")
              else world.objects.verified(digest) for number, (role, digest) in enumerate(needs.items())}
     return Beside(paths, {name: world.objects.path(digest_of(pin)) for name, pin in fetched.items()})

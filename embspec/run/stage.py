@@ -30,6 +30,8 @@ from embspec.store.machine import CPU, DEVICE, PROFILE, SPARE, THREADS
 from embspec.store.objects import listing
 from embspec.store.world import DiskWorld
 
+PIN = "pin."  # what the name of a pin begins with where a stage is handed it
+
 
 class Ran(NamedTuple):
     """A finished stage: its block, the env block it names, and counts of its work."""
@@ -72,7 +74,7 @@ def perform(task: Task, live: LiveTree | None, workers: Workers, tell: Callable[
 def _task(step: Step, known: Mapping[str, str], world: DiskWorld, folder: str) -> Task:
     node, params = step.node, _params(step)
     roles = [f.removeprefix("needs ") for f in step.named if f.startswith("needs ")]
-    profile, threads = (params[f"pin.{name}"] for name in (PROFILE, THREADS)) if node.settles else ("", 0)
+    profile, threads = (params[f"{PIN}{name}"] for name in (PROFILE, THREADS)) if node.settles else ("", 0)
     digests = {handed(role): digest_of(known[role]) for role in roles}
     needs = _needs(step, digests, world, os.path.join(folder, "needs"))
     log = log_path(world.at.state, world.at.name, node.name)
@@ -127,13 +129,13 @@ def named_by_path(live: LiveTree | None) -> Iterator[None]:
 
 
 def _params(step: Step) -> dict[str, Any]:
-    settled = {f"pin.{name}": plain(step.pin[name]) for name in step.node.settles}
+    settled = {f"{PIN}{name}": plain(step.pin[name]) for name in step.node.settles}
     return {**with_pins(step.node, step.pin), **settled}
 
 
 def with_pins(node: Node, pin: Texts) -> dict[str, Any]:
     """What a stage is handed: its parameters, and those of its pins that an earlier run found."""
-    return {**node.typed, **{f"pin.{name}": _handed(pin.get(name)) for name in node.pins}}
+    return {**node.typed, **{f"{PIN}{name}": _handed(pin.get(name)) for name in node.pins}}
 
 
 def _handed(text: str | None) -> str | None:
@@ -143,14 +145,17 @@ def _handed(text: str | None) -> str | None:
 
 def _needs(step: Step, digests: Mapping[str, str], world: DiskWorld, folder: str) -> dict[str, str]:
     """The artefacts a stage declared, and of its pins those that are bytes; a tree is laid out as a folder."""
-    pins = {name: digest_of(step.pin.get(name, "")) for name in step.node.pins if not is_address(name)}
-    bytes_ = {f"pin.{name}": digest for name, digest in pins.items()
-              if digest.startswith("sha256:") and world.has(digest)}
     return {
         role: world.objects.lay(digest, os.path.join(folder, str(number))) if digest.startswith("tree ")
         else world.objects.lend(digest, os.path.join(folder, str(number)))
-        for number, (role, digest) in enumerate({**digests, **bytes_}.items())
+        for number, (role, digest) in enumerate({**digests, **pinned_bytes(step.node, step.pin, world)}.items())
     }
+
+
+def pinned_bytes(node: Node, pin: Texts, world: DiskWorld) -> dict[str, str]:
+    """The pins of a stage that are bytes of their own and at hand, by the role they are handed in with."""
+    found = {f"{PIN}{name}": digest_of(pin.get(name, "")) for name in node.pins if not is_address(name)}
+    return {role: digest for role, digest in found.items() if digest.startswith("sha256:") and world.has(digest)}
 
 
 def _live_tree(step: Step, world: DiskWorld, copies: str) -> LiveTree | None:
@@ -196,7 +201,8 @@ def fetch(node: Node, pin: Texts, world: DiskWorld, tell: Callable[[Progress], N
 
         wanted = remote.Wanted(address, pin.get(address, ""), node.name, next(iter(node.params), ""), world.may_fetch)
         found[address] = remote.bring(
-            wanted, world.objects, lambda *said: tell(Progress(f"fetching {said[0]}", *said[1:])))
+            wanted, world.objects, lambda *said: tell(Progress(f"fetching {said[0]}", *said[1:])),
+            world.fetched)
     return found
 
 

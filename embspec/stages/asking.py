@@ -29,13 +29,13 @@ class Pin(NamedTuple):
 
 def known_by(command: Command, tree: Tree) -> bytes:
     """What answers hang on beside the questions: the command, and the bytes of the files that it names."""
-    files = {}
-    for name in sorted(tree.names()):
-        if name.startswith(PROGRAM):
-            if not tree.digest(name):
-                tree.open(name).close()
-            files[name] = tree.digest(name)
-    return json.dumps([command.words, files]).encode()
+    names = sorted(name for name in tree.names() if name.startswith(PROGRAM))
+    return json.dumps([command.words, {name: tree.digest(name) or _hashed(tree, name) for name in names}]).encode()
+
+
+def _hashed(tree: Tree, name: str) -> str:
+    with tree.open(name) as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 class Asking:

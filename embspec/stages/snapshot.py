@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from embspec.plan.protocol import Params
+from embspec.plan.protocol import Desk, Params
 from embspec.retrieval.bags import Bags
 from embspec.retrieval.bm25 import BM25
-from embspec.retrieval.tokenize import Tokenizer, tokenizer
+from embspec.retrieval.tokenize import Tokenizer, layers, tokenizer
+from embspec.stages.counted import Counted
 
 T = TypeVar("T")
 
@@ -79,7 +80,9 @@ def documents(path: Path) -> Iterator[Document]:
     return map(Document.of, rows(path))
 
 
-def lexical(path: Path, said: Mapping[str, Any], params: Params, questions: Iterable[str]) -> Lexical:
+def lexical(
+    path: Path, said: Mapping[str, Any], params: Params, questions: Iterable[str], desk: Desk
+) -> Lexical:
     """BM25 over title and text by the tokenizer that was chosen, made for these questions; the texts stream.
 
     Where there are some, no other words will be looked for, and none are kept.
@@ -87,16 +90,19 @@ def lexical(path: Path, said: Mapping[str, Any], params: Params, questions: Iter
     asked = list(questions)
     tokenize, echoes, ids = tokenizer(said), Echoes(asked), list[str]()
     only = {token for question in asked for token in tokenize(question)} if asked else None
-    bags = Bags.of(chunks(path, ids, echoes), tokenize.spell, only)
+    plain, spell = layers(said)
+    bags = Bags(spell, only)
+    for found in Counted(desk, [plain]).heaps(passages(path, ids, echoes)):
+        bags.add(found[plain])
     return Lexical(BM25(ids, bags, k1=params["eval.bm25.k1"], b=params["eval.bm25.b"]), tokenize, echoes)
 
 
-def chunks(path: Path, ids: list[str], echoes: Echoes) -> Iterator[list[str]]:
+def passages(path: Path, ids: list[str], echoes: Echoes) -> Iterator[str]:
     """Title and text of each document as BM25 reads them; who it was is noted on the way."""
     for document in documents(path):
         ids.append(document.id)
         echoes.see(document)
-        yield passage(document).split()
+        yield passage(document)
 
 
 def classes(params: Params, needs: Mapping[str, Any]) -> dict[str, str]:

@@ -151,7 +151,7 @@ STREET: tuple[Stage, ...] = (
     ),
     Stage(
         name="corpus",
-        recipe=1,
+        recipe=2,
         params=("corpus.path", "corpus.fields", "corpus.metadata", "corpus.normalize", "corpus.chunking"),
         live=corpus_files,
         needs=corpus_needs,
@@ -182,7 +182,7 @@ STREET: tuple[Stage, ...] = (
     ),
     Stage(
         name="pairs.{name}",
-        recipe=1,
+        recipe=2,
         params=(
             "pairs.{name}.path",
             "pairs.{name}.from",

@@ -1,11 +1,15 @@
 """How many tokens a model reads of a document: by its own tokenizer, with nothing cut off, and without torch."""
 from __future__ import annotations
 
+import json
+import re
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from embspec.retrieval.pieces import rules
 from embspec.stages.engines import STATIC, engine, optional, parts, read
 
 PIECE = 1 << 17  # characters that go through the tokenizer at once, so that memory does not grow with a text
@@ -13,6 +17,14 @@ PIECE = 1 << 17  # characters that go through the tokenizer at once, so that mem
 BERT = {
     "do_lower_case": "lowercase", "strip_accents": "strip_accents", "tokenize_chinese_chars": "handle_chinese_chars",
 }
+# What a tokenizer does before it looks at words, with no view over a blank between two letters; and to runs of blanks.
+LOCAL = frozenset(("BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled", "StripAccents"))
+RUNS = ({"Regex": " {2,}"}, {"String": "  "})
+SPLIT = frozenset(("BertPreTokenizer", "Whitespace", "WhitespaceSplit"))  # no word goes over white space
+_LETTER = "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0391-\u03c9\u0400-\u0481\u05d0-\u05ea\u0620-\u064a]"
+AROUND = re.compile(r"(?<=\S)[ \n](?=\S)")
+BETWEEN = re.compile(f"(?<={_LETTER}) (?={_LETTER})")
+BEFORE = re.compile(f"(?<={_LETTER})(?= {_LETTER})")
 
 
 class Tokens:
@@ -33,7 +45,22 @@ class Tokens:
     def counts(self, passages: Sequence[str]) -> list[int]:
         """The same of many."""
         whole = [self.prompt + passage for passage in passages]
-        return [len(found.ids) for found in self._words.encode_batch_fast(whole, add_special_tokens=self._marks)]
+        long = {at for at, text in enumerate(whole) if len(text) > PIECE and self._edge}
+        short = iter(self._sizes([text for at, text in enumerate(whole) if at not in long], self._marks))
+        return [self._in_parts(text) if at in long else next(short) for at, text in enumerate(whole)]
+
+    @cached_property
+    def _edge(self) -> re.Pattern[str] | None:
+        return edge(self._words.to_str())
+
+    def _sizes(self, texts: Sequence[str], marks: bool) -> list[int]:
+        return [len(found.ids) for found in self._words.encode_batch_fast(texts, add_special_tokens=marks)]
+
+    def _in_parts(self, text: str) -> int:
+        """The tokens of a long text, part by part: as a whole it would take a hundred times its size."""
+        assert self._edge
+        marks = self._words.num_special_tokens_to_add(False) if self._marks else 0
+        return int(marks) + sum(self._sizes([part], False)[0] for part in apart(text, self._edge))
 
     def starts(self, text: str) -> array[int]:
         """The character at which each token of a text begins, in order."""
@@ -43,6 +70,53 @@ class Tokens:
                 last = max(last, begin + start)  # what a normalizer moves may be out of order
                 found.append(last)
         return found
+
+
+def edge(tokenizer: str) -> re.Pattern[str] | None:
+    """By the JSON of a tokenizer, the blanks at which a text may be cut with no token the less or more.
+
+    None where that cannot be told: such a text is taken whole.
+    """
+    said = json.loads(tokenizer)
+    if any(_blank(row["content"]) for row in said["added_tokens"]):
+        return None  # it may stand on both sides of a cut
+    if rules(tokenizer):
+        return BETWEEN
+    first, *rest = _steps(said["pre_tokenizer"], "pretokenizers") or [{}]
+    before = [step for step in _steps(said["normalizer"], "normalizers") if step["type"] not in LOCAL]
+    if not all(step["type"] == "Strip" or step.get("pattern") in RUNS for step in before) or not all(map(_alike, rest)):
+        return None
+    if first.get("type") in SPLIT:
+        return AROUND
+    if first.get("type") == "Metaspace" and _alike(first) and first.get("split", True) and not rest:
+        return BETWEEN
+    # Its pattern takes a blank to the word behind it.
+    return BEFORE if first.get("type") == "ByteLevel" and first.get("use_regex", True) and not before else None
+
+
+def apart(text: str, edge: re.Pattern[str]) -> Iterator[str]:
+    """A text in parts of about `PIECE` letters, cut where a blank says; without such a blank they are longer."""
+    begin = 0
+    while found := edge.search(text, begin + PIECE):
+        yield text[begin : found.start()]
+        begin = found.end()
+    yield text[begin:]
+
+
+def _steps(said: Any, inner: str) -> list[Any]:
+    """The steps of a part of a tokenizer, whether it is one or several."""
+    return [] if said is None else list(said[inner]) if said["type"] == "Sequence" else [said]
+
+
+def _blank(token: str) -> bool:
+    """Whether a token may hold the one blank that a text is cut at."""
+    return "\n" in token or token == " " or (" " in token and not token.isspace())
+
+
+def _alike(step: Any) -> bool:
+    """Whether a step does the same with a word wherever in a text it stands."""
+    return step["type"] in SPLIT | {"ByteLevel", "Digits", "Punctuation"} or (
+        step["type"] == "Metaspace" and step.get("prepend_scheme") == "always")
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:

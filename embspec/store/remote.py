@@ -1,4 +1,4 @@
-"""Input files that lie elsewhere: fetched once into the store, held to their pin, and not asked for again."""
+"""Input files that lie elsewhere: fetched once into the store, held to their pin, and then not asked for again."""
 from __future__ import annotations
 
 import os
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from embspec.errors import EmbspecError, fail
+from embspec.store.fetched import Fetched, Known
 from embspec.store.objects import Objects
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ def pin_of(text: str) -> Pin | None:
     return Pin(found[1], int(found[2])) if found else None
 
 
-def bring(wanted: Wanted, objects: Objects, tell: Tell) -> str:
-    """See that the bytes of an address are in the store, as they are pinned where they are; the pin."""
+def bring(wanted: Wanted, objects: Objects, tell: Tell, fetched: Fetched) -> str:
+    """See that the bytes of an address are in the store, as they are pinned where they are; the pin.
+
+    What is not pinned is asked for, and comes unless the server says that it is what came last.
+    """
     pin = pin_of(wanted.pin)
     if pin and _here(pin, objects):
         return wanted.pin
@@ -60,19 +64,34 @@ def bring(wanted: Wanted, objects: Objects, tell: Tell) -> str:
                    fix="say it: `qrels: test`", field=wanted.field)
     with objects.scratch() as folder:
         path = os.path.join(folder, "fetched")
-        _fetch(wanted, pin, path, tell)
-        return objects.adopt(path)
+        known = None if pin else _last(wanted, objects, fetched)
+        mark = _fetch(wanted, pin, path, tell, known.mark if known else "")
+        if mark is None and known:
+            return known.pin
+        text = objects.adopt(path)
+        if not pin:
+            fetched.add(wanted.address, text, mark or "")
+        return text
 
 
-def _fetch(wanted: Wanted, pin: Pin | None, path: str, tell: Tell) -> None:
-    """Download what is there; of what is pinned nothing else."""
+def _last(wanted: Wanted, objects: Objects, fetched: Fetched) -> Known | None:
+    """What came last from there, where the store still has it."""
+    known = fetched.known(wanted.address)
+    pin = pin_of(known.pin) if known else None
+    return known if pin and _here(pin, objects) else None
+
+
+def _fetch(wanted: Wanted, pin: Pin | None, path: str, tell: Tell, mark: str) -> str | None:
+    """Download what is there, of what is pinned nothing else; its mark, or None where it still has this one."""
     import shutil  # a build that fetches nothing does without
 
-    from embspec.store.transport import REFUSED, Changed, download
+    from embspec.store.transport import REFUSED, Changed, Same, download
 
     room = min(MOST, shutil.disk_usage(os.path.dirname(path)).free)
     try:
-        got = download(_asked(wanted), path, pin.size if pin else None, room, tell)
+        came = download(_asked(wanted), path, pin.size if pin else None, room, tell, mark)
+    except Same:
+        return None
     except Changed as changed:
         raise _moved(wanted, pin, str(changed)) from None
     except EmbspecError as error:
@@ -82,8 +101,9 @@ def _fetch(wanted: Wanted, pin: Pin | None, path: str, tell: Tell) -> None:
         raise fail("nowhere.remote", f"{problem.text}; and what the lock pins of it ({pin.digest[:19]}…) is not in the "
                    "store", fix=f"{problem.fix}, or set EMBSPEC_STORE to a store that has it", field=wanted.field
                    ) from None
-    if pin and got != pin.sha256:
-        raise _moved(wanted, pin, f"sha256:{got[:12]}…")
+    if pin and came.sha256 != pin.sha256:
+        raise _moved(wanted, pin, f"sha256:{came.sha256[:12]}…")
+    return came.mark
 
 
 def _asked(wanted: Wanted) -> Asked:

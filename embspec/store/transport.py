@@ -23,6 +23,7 @@ HOPS = 5
 BLOCK = 1 << 16
 EVERY = 8 << 20  # bytes between two words of progress
 REFUSED = "input.remote"
+UNLESS = "If-None-Match"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SAFE = "/%:@!$&'()*+,;=~-._"
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -44,6 +45,17 @@ class Asked(NamedTuple):
 
 class Changed(Exception):
     """What is there cannot be what is pinned; the text says what is there."""
+
+
+class Same(Exception):
+    """The server says that what is there has the mark that it was asked with."""
+
+
+class Came(NamedTuple):
+    """A file that came: its sha256, and the mark that the server gave its bytes, if any."""
+
+    sha256: str
+    mark: str
 
 
 class _Again(Exception):
@@ -83,30 +95,35 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def download(asked: Asked, path: str, size: int | None, most: int, tell: Tell) -> str:
-    """Fetch a file to `path`; its sha256. Of a pinned file `size` is known, and `most` is what may come at all."""
+def download(asked: Asked, path: str, size: int | None, most: int, tell: Tell, mark: str = "") -> Came:
+    """Fetch a file to `path`, unless it still has this mark.
+
+    Of a pinned file `size` is known, and `most` is what may come at all.
+    """
     got, last = _Got(path), ""
     for attempt in range(TRIES):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
         try:
-            _once(asked, got, size, most, tell)
+            _once(asked, got, size, most, tell, mark)
         except _Again as error:
             last = str(error)
             if isinstance(error, _Anew):
                 got.begin()
                 got.etag = ""
             continue
-        return got.hash.hexdigest()
+        return Came(got.hash.hexdigest(), got.etag)
     raise fail("remote.unreachable", f"`{asked.shown}` could not be fetched in {TRIES} tries: {last}",
                fix="run the command again when it can be reached", field=asked.field)
 
 
-def _once(asked: Asked, got: _Got, size: int | None, most: int, tell: Tell) -> None:
+def _once(asked: Asked, got: _Got, size: int | None, most: int, tell: Tell, mark: str) -> None:
     """One try, which goes on where the one before it broke off, if the server can say that it is the same file."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "embspec"}
     if got.size and got.etag:
         headers |= {"Range": f"bytes={got.size}-", "If-Range": got.etag}
+    elif mark:
+        headers |= {UNLESS: mark}
     with _reply(asked, headers) as reply:
         if reply.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             raise _refused(asked, "it is sent compressed though it was asked for as it is",
@@ -181,18 +198,21 @@ def _block(reply: Any) -> bytes:
 
 
 def _reply(asked: Asked, headers: Headers) -> Any:
-    """The answer with the file in it, wherever it is; who may know our credentials is the first host alone."""
-    url, first = _quoted(asked.url), True
+    """The answer with the file in it, wherever it is; our credentials are for the first server alone."""
+    url, home = _quoted(asked.url), True
     for _ in range(1 + HOPS):
-        sent = asked.headers(url, headers) if first else headers
+        sent = asked.headers(url, headers) if home else headers
         reply = _open(url, sent)
         if reply.status in (200, 206):
             return reply
         with reply:
+            if reply.status == 304 and UNLESS in headers:
+                raise Same
             to = reply.headers.get("Location", "") if reply.status in (301, 302, 303, 307, 308) else ""
             if not (to and asked.follows):
                 raise _answered(asked, reply)
-        url, first = _next(asked, url, to), False
+        to = _next(asked, url, to)
+        url, home = to, home and _origin(to) == _origin(url)  # who was led away is not let in on the way back
     raise _refused(asked, f"it leads on more than {HOPS} times", "name the address where the file lies")
 
 
@@ -201,7 +221,7 @@ def _next(asked: Asked, url: str, to: str) -> str:
     try:
         found = urljoin(url, to)
         now, then, escaped = urlsplit(found), urlsplit(url), _quoted(found)
-        host, before = now.hostname or "", then.hostname or ""
+        (_, host, _), before = _origin(escaped), then.hostname or ""
     except ValueError:
         raise _refused(asked, "it leads to no address that can be read", "name the address of the file") from None
     local = now.scheme == "http" and host in _LOOPBACK and before in _LOOPBACK
@@ -209,6 +229,12 @@ def _next(asked: Asked, url: str, to: str) -> str:
         raise _refused(asked, f"it leads to {now.scheme or 'an'}://{host}, which is not encrypted",
                        "name an address that stays on https")
     return escaped
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: whoever differs in one of them may be somebody else."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _open(url: str, headers: Headers) -> Any:

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
@@ -16,6 +16,9 @@ from embspec.store.files import keep
 from embspec.store.live import Found, find, tree_pin
 from embspec.store.objects import Objects, entries, file_digest
 from embspec.store.places import Places
+
+if TYPE_CHECKING:
+    from embspec.store.fetched import Fetched
 
 # A file changed this soon before it was read could change again under the same time stamp.
 _RACY_NS = 100_000_000
@@ -60,6 +63,13 @@ class DiskWorld:
         pins = {glob.partition("#")[0]: pin for glob in globs if (pin := pin_of(glob))}
         return [Found(address, self.objects.path(pin.digest), pin.size, 0, 0, 0, len(address), pin.sha256)
                 for address, pin in pins.items()]
+
+    @property
+    def fetched(self) -> Fetched:
+        """What was fetched with no pin, for all specs of the project."""
+        from embspec.store.fetched import Fetched
+
+        return Fetched(os.path.join(self.at.state, "fetched.cache"))
 
     def moved(self, globs: Sequence[str], pin: str) -> list[tuple[str, str | None, str | None]]:
         """Each live file that is not as it was under an earlier pin, where the store has that listing."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import embspec
-from tests.support.harbour import LOCK, SPEC, edit
+from tests.support.harbour import LOCK, SPEC, copied, edit
+from tests.support.programs import run
 from tests.support.scenario import GIT
 
 
@@ -17,22 +18,33 @@ def git(*args: str) -> None:
     subprocess.run(["git", *args], check=True, capture_output=True)
 
 
-@pytest.fixture
-def history(harbour: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="session")
+def two_builds(first_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A first build in git as `first`; then other documents, another k1, another gate, built and not committed."""
+    project = copied(first_build, tmp_path_factory.mktemp("diff"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        for name, value in GIT.items():
+            patch.setenv(name, value)
+        shutil.rmtree(".git")
+        git("init", "-q", "-b", "main")
+        git("add", ".")
+        git("commit", "-q", "-m", "first")
+        git("tag", "first")
+    edit(project / "specs/docs/fire.md", "cast the boat off", "tow the boat off")
+    (project / "specs/docs/gulls.md").write_text("# Gulls\n\nA boat of gulls burns no diesel.\n", encoding="utf-8")
+    edit(project / SPEC, "  - recall@10 of bm25 >= 0.5\n", "  - recall@10 of bm25 >= 0.6\neval: {bm25: {k1: 0.2}}\n")
+    assert run(project, "build", "-q", "--retrain").returncode == 0
+    return project.parent
+
+
+@pytest.fixture
+def history(two_builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project with its two builds, to change."""
     for name, value in GIT.items():
         monkeypatch.setenv(name, value)
-    shutil.rmtree(".git")
-    git("init", "-q", "-b", "main")
-    embspec("build", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
-    git("tag", "first")
-    Path("specs/docs/gulls.md").write_text("# Gulls\n\nA boat of gulls burns no diesel.\n", encoding="utf-8")
-    edit(Path("specs/docs/fire.md"), "cast the boat off", "tow the boat off")
-    edit(SPEC, "  - recall@10 of bm25 >= 0.5\n", "  - recall@10 of bm25 >= 0.6\neval: {bm25: {k1: 0.2}}\n")
-    assert embspec("build", "-q", "--retrain").exit == 0
-    return harbour
+    monkeypatch.chdir(copied(two_builds, tmp_path))
+    return tmp_path / "project"
 
 
 def test_without_names_it_is_head_against_the_work_tree(history: Path) -> None:

@@ -180,6 +180,36 @@ def test_the_best_before_is_the_good_end(repo: Repository) -> None:
     assert not searched(repo, Workshop({}), "mrr@10 of tuned").drops
 
 
+def test_figures_of_texts_that_are_cut_otherwise_are_no_loss(repo: Repository) -> None:
+    """What was measured on other texts is neither a good end nor a step; a suite of documents has no such border."""
+    for value, tokens, name in ((0.9, "128", "whole"), (0.5, "64", "cut"), (0.95, "128", "back"), (0.6, "64", "again"),
+                                (0.4, "64", "worse")):
+        write(repo, lock(value, rate=name, tokens=tokens), name)
+    found = searched(repo, Workshop({}))
+    assert (found.good.revision.subject, found.drops[0].before.revision.subject) == ("again", "again")
+    assert [d.after.revision.subject for d in found.drops] == ["worse"] and not found.drops[0].between
+    assert [revision.subject for revision in found.recut] == ["whole", "back"]
+    assert "the documents are cut otherwise" in found.unalike
+    found = searched(repo, Workshop({}), good="HEAD~3")  # across `back`, whose figure is another thing's
+    assert [(d.before.revision.subject, d.between) for d in found.drops] == [("again", ())]
+    with pytest.raises(EmbspecError, match="the documents are cut otherwise") as caught:
+        searched(repo, Workshop({}), good="HEAD~4")
+    assert caught.value.exit == USAGE
+    found = searched(repo, Workshop({}), "recall@5 of tuned on documents")
+    assert found.good.revision.subject == "back" and not found.recut
+
+
+def test_a_commit_that_is_built_may_be_cut_otherwise(repo: Repository) -> None:
+    """It is no commit that could not be built, and nothing of it is a loss."""
+    write(repo, lock(0.9, tokens="64"), "good")
+    commit = write(repo, None, "aside", "embspec: 1 # other\n")
+    write(repo, lock(0.3, rate="9", tokens="64"), "bad")
+    of = lock(0.6, tokens="32")
+    found = searched(repo, lambda revision: (of, True))
+    assert (found.built, found.skipped, [r.commit for r in found.recut]) == (1, (), [commit])
+    assert [(d.after.revision.subject, d.between) for d in found.drops] == [("bad", ())]
+
+
 def test_an_end_that_no_lock_knows_is_built(repo: Repository) -> None:
     """HEAD's spec moved without its lock: it is built, or where it cannot be, said to have no value."""
     write(repo, lock(0.9), "good")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from embspec.cli.log import lines
 from embspec.decide.history import (
     GIT,
     LOST,
@@ -166,3 +167,13 @@ def test_parameters_as_a_stage_reads_them() -> None:
     block = Block(params={"corpus.path": '"\\"my docs/*.md\\" b/*.md"'}, pin={"revision": '"a b"'})
     assert typed(block, "") == {"corpus.path": ["my docs/*.md", "b/*.md"], "pin.revision": "a b"}
     assert typed(Block(params={"pairs.gold.qrels": "null"}), "gold") == {"pairs.qrels": None}
+
+
+def test_the_lock_in_which_the_cutting_changed_is_marked() -> None:
+    """By the next older lock that can be read; one that has no documents, and the first of all, are not."""
+    pool = [entry("e", lock(tokens="64")), entry("d", lock(tokens="64")), entry("c", None), entry("b", lock()),
+            entry("a", Lock({}, {}))]
+    said = past(pool[:4], pool, DECLARED, Shelf([MODEL]))
+    assert [one.recut for one in said] == [False, True, False, False]
+    assert any("cut otherwise" in line for line in lines(said[1]))
+    assert not any("cut otherwise" in line for line in lines(said[0]))

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from embspec.lock.text import read
-from embspec.plan.values import digest_of
+from embspec.lock.text import Lock, read, write
+from embspec.plan.values import Block, digest_of
 from embspec.store.objects import Objects
 from tests.support.command import Said, embspec
 from tests.support.harbour import LOCK, SPEC, edit
+from tests.support.repository import Repository
 from tests.support.tiny import tiny_static
 
 PROGRAM = Path("specs/tools/say.py")
@@ -133,3 +134,30 @@ def test_a_command_that_is_no_program(talking: Path) -> None:
     said = build("--allow-code")
     (error,) = said.json["errors"]
     assert (said.exit, error["code"], error["line"]) == (3, "spec.command", 5)
+
+
+def test_a_lost_snapshot_is_found_with_what_was_answered_then(talking: Path) -> None:
+    """Documents moved on, and what the model saw is lost: git has the texts, the store the answers of then."""
+    (talking / ".git").rmdir()
+    repository = Repository(talking)
+    (talking / ".gitignore").write_text("out/\n.embspec/\n", encoding="utf-8")
+    assert embspec("build", "--to", "pairs.gold", "--allow-code", "-q").exit == 0
+    lock = read(LOCK.read_text(encoding="utf-8"), str(LOCK))
+    stands = Lock({**lock.blocks, "train": Block("1")}, lock.envs)  # on which the snapshot stays
+    LOCK.write_text(write(stands, [*lock.blocks, "train"]), encoding="utf-8")
+    repository.commit("built")
+    then, snapshot = pinned(), lock.blocks["snapshot"].pin
+    edit(Path("specs/docs/fire.md"), "\n\n", "\n\nSand stands in red buckets. ")
+    assert build("--allow-code").exit == 0 and pinned() != then
+    repository.commit("edited")
+    refresh = ("build", "--to", "pairs.gold", "--refresh", "pairs.gold", "--json")
+    for answers in (True, False):
+        for text in (snapshot["documents.jsonl"], snapshot["manifest"], *(() if answers else (then,))):
+            os.remove(Objects(os.environ["EMBSPEC_STORE"]).path(digest_of(text)))
+        said = embspec(*refresh)
+        assert read(LOCK.read_text(encoding="utf-8"), str(LOCK)).blocks["snapshot"].pin == snapshot
+        if answers:
+            assert said.exit == 0
+        else:
+            assert (said.exit, set(said.codes)) == (32, {"nowhere.artefact"})
+            assert "say.py` answered about the older documents is not there" in said.json["errors"][0]["text"]

@@ -12,7 +12,8 @@ from embspec.errors import NOWHERE, USAGE
 from embspec.report.schemas import OUTPUT
 from tests.support.command import Said, embspec
 from tests.support.harbour import SPEC, copied, edit, tree
-from tests.support.pasts import Done, forget, lock_at, model, run
+from tests.support.pasts import forget, lock_at, model
+from tests.support.programs import Done, run
 from tests.support.repository import Repository
 from tests.support.ship import LOCK, ship
 from tests.support.ship import SPEC as SHIP

@@ -1,23 +1,21 @@
 """Two branches, each built, merged by git: nothing that either side built runs again, and a wrong merge is caught."""
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from embspec.lock.text import read
 from tests.support.harbour import copied, edit, tree
+from tests.support.programs import ran, run, stages
 from tests.support.scenario import GIT
 from tests.support.ship import LOCK, OUT, SPEC, ship
 
-CODE = str(Path(__file__).parents[2])
 RATE = "  per_device_train_batch_size: 4\n"
 GATE = "  - recall@5 of bm25 >= 0.2\n"
 GATES = "gates:\n  - recall@5 >= base - 0.9\n" + GATE
@@ -37,20 +35,9 @@ def page(project: Path) -> None:
         file.write("\nThe hook is greased on Mondays.\n")
 
 
-def run(project: Path, *args: str, store: str = "store") -> subprocess.CompletedProcess[str]:
-    """embspec in a process of its own; the store lies beside the project."""
-    kept = {name: text for name, text in os.environ.items() if name != "CI"}
-    env = {**kept, **GIT, "EMBSPEC_STORE": str(project.parent / store), "PYTHONPATH": CODE}
-    return subprocess.run([sys.executable, "-m", "embspec", *args], cwd=project, env=env, capture_output=True,
-                          text=True, check=False)
-
-
 def build(project: Path, store: str = "store") -> list[str]:
     """A green build; the stages that ran."""
-    done = run(project, "build", "--json", store=store)
-    assert done.returncode == 0, done.stdout + done.stderr
-    stages: list[dict[str, Any]] = json.loads(done.stdout)["stages"]
-    return [stage["name"] for stage in stages if stage["state"] == "run"]
+    return ran(stages(run(project, "build", "--json", store=project.parent / store)))
 
 
 def git(project: Path, *args: str, code: int = 0) -> str:

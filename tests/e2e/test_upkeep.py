@@ -15,7 +15,7 @@ from embspec.report.schemas import OUTPUT
 from tests.support import ship as shipped
 from tests.support.command import Said, embspec
 from tests.support.harbour import LOCK, SPEC, copied, edit, settle, tree
-from tests.support.programs import command, environ
+from tests.support.programs import built, command, environ
 from tests.support.repository import Repository
 from tests.support.ship import ship
 
@@ -316,11 +316,7 @@ def first_ship(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A static model, built once; tests take copies."""
     folder = tmp_path_factory.mktemp("upkeep")
     ship(folder / "project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder / "project")
-        patch.setenv("EMBSPEC_STORE", str(folder / "store"))
-        patch.delenv("CI", raising=False)
-        assert embspec("build", "-q").exit == 0
+    built(folder / "project")
     return folder
 
 

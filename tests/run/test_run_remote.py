@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from embspec import Project
+from embspec.decide.hand import Hand
 from embspec.errors import NOWHERE, OUT_OF_DATE, UNREACHABLE, EmbspecError
 from embspec.plan.plan import CLEAN, RUN
 from embspec.plan.protocol import Made
 from embspec.run.build import Order
+from embspec.run.inputs import committed
 from tests.support.afar import Afar, serving
 from tests.support.command import embspec
 from tests.support.mini import SPEC, project
@@ -236,6 +239,62 @@ def test_a_snapshot_of_pages_and_an_address_is_found_in_git(afar: Afar) -> None:
     assert Project().lock.lock.blocks["snapshot"].pin == snapshot
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_snapshot_is_found_with_what_was_pinned_then(alone: bool, afar: Afar) -> None:
+    """The lock has moved on to another file of the address; the snapshot was made of the one before it."""
+    if alone:
+        spec = Path("specs/mini.yaml")
+        spec.write_text(spec.read_text(encoding="utf-8").replace("docs/*.md, ", ""), encoding="utf-8")
+        pages = [(f"docs/{path.name}", path.read_text(encoding="utf-8")) for path in Path("specs/docs").iterdir()]
+        rows = [json.dumps({"id": name, "text": text}) + "\n" for name, text in sorted(pages)]
+        afar.files["/more.jsonl"] += "".join(rows).encode()
+    built(afar)
+    snapshot, then = Project().lock.lock.blocks["snapshot"].pin, pin(afar, "corpus", "more.jsonl")
+    afar.files["/more.jsonl"] += b'{"id": "new", "text": "one that came later"}\n'
+    assert embspec("lock", "--upgrade", "corpus").exit == 0
+    ran()
+    assert pin(afar, "corpus", "more.jsonl") != then
+    forget()
+    assert "evaluate" in ran()
+    assert Project().lock.lock.blocks["snapshot"].pin == snapshot
+
+
+def test_a_snapshot_whose_file_moved_away(afar: Afar) -> None:
+    """Neither store nor server has what was pinned then: 32 says which address has changed."""
+    built(afar)
+    then = pin(afar, "corpus", "more.jsonl")
+    afar.files["/more.jsonl"] += b'{"id": "new", "text": "one that came later"}\n'
+    assert embspec("lock", "--upgrade", "corpus").exit == 0
+    ran()
+    forget([then])
+    error = refused()
+    assert error.exit == NOWHERE
+    assert "more.jsonl` has changed" in str(error) and "snapshot/documents.jsonl" in str(error)
+
+
+def test_a_past_model_of_pages_and_an_address_is_at_hand(afar: Afar) -> None:
+    """Its pages are in git and its file is in the store: that is all its documents were made of."""
+    built(afar)
+    world, globs = Project().world, ("docs/*.md", f"{afar.url}/more.jsonl#{pin(afar, 'corpus', 'more.jsonl')}")
+    tree = Project().lock.lock.blocks["corpus"].pin["tree"]
+    Path("specs/docs/p03.md").write_text("# Other\n\nWords.\n", encoding="utf-8")
+    assert Hand(world).files(globs, tree, "HEAD", False)
+    Path(world.objects.path(pin(afar, "corpus", "more.jsonl").split(" ")[0])).unlink()
+    assert not Hand(world).files(globs, tree, "HEAD", False)
+
+
+def test_a_commit_is_as_its_lock_pins_it(afar: Afar) -> None:
+    """Pages that were committed as they were built stand, with an address beside them too; others do not."""
+    built(afar)
+    of = Project()
+    blocks = of.lock.lock.blocks
+    nodes = of.nodes
+    assert committed(nodes, blocks, of.world, "HEAD")["corpus"] == blocks["corpus"]
+    Path("specs/docs/p03.md").write_text("# Other\n\nWords.\n", encoding="utf-8")
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "other"], check=True)
+    assert "tree" not in committed(nodes, blocks, Project().world, "HEAD")["corpus"].pin
+
+
 def test_check_reads_what_is_elsewhere(afar: Afar) -> None:
     """Before the first build too: every fault of it at once, and a file that is not there among them."""
     afar.files["/more.jsonl"] += b"{broken\n"
@@ -243,6 +302,19 @@ def test_check_reads_what_is_elsewhere(afar: Afar) -> None:
     found = embspec("check", "--json")
     assert found.exit == 3
     assert sorted(set(found.codes)) == ["input.json", "input.remote"]
+
+
+def test_a_check_fetches_once(afar: Afar) -> None:
+    """However often it is run, and for the build behind it too; what has changed since comes."""
+    whole = sum(map(len, afar.files.values()))
+    assert [embspec("check").exit for _ in range(3)] == [0, 0, 0]
+    ran()
+    assert (afar.sent, len(afar.asked)) == (whole, 8)
+    shutil.rmtree("out")
+    Path("specs/mini.lock").unlink()
+    afar.files["/more.jsonl"] += b'{"id": "new", "text": "one that came later"}\n'
+    assert embspec("check").exit == 0
+    assert afar.sent == whole + len(afar.files["/more.jsonl"])
 
 
 def test_it_is_reproduced_without_the_server(afar: Afar) -> None:

@@ -16,7 +16,7 @@ WAYS: dict[str, dict[str, str]] = {
     "hash seed": {"PYTHONHASHSEED": "7"},
     "clock": {"TZ": "Pacific/Kiritimati"},
     "language": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    "threads": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    "threads": {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"},
     "umask": {"UMASK": "077"},
 }
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from embspec.stages import encoder, reranker
+from embspec.stages import counted, encoder, reranker
 from embspec.stages.street import SHARED, STREET
 
 PACKAGE = Path(__file__).parents[2] / "embspec"
 # What a shared module brings along.
-THROUGH = {"stages.encoder": {"encode"}, "stages.ranking": {"encode", "knn", "quantize"}, "stages.snapshot": {"bm25"}}
+THROUGH = {"stages.encoder": {"encode"}, "stages.ranking": {"encode", "knn", "quantize"}, "stages.snapshot": {"bm25"},
+           "stages.counted": {"bm25"}}
 NAMED_OTHERWISE = {"tokenize": "bm25"}
 
 
@@ -39,9 +40,10 @@ def used(folder: Path) -> set[str]:
 
 
 def test_the_bank_and_the_keys_have_one_recipe() -> None:
-    """Vectors that were kept under another recipe are never taken for today's."""
+    """Rows that were kept under another recipe are never taken for today's."""
     assert SHARED["encode"] == encoder.RECIPE
     assert SHARED["rerank"] == reranker.RECIPE
+    assert SHARED["bm25"] == counted.RECIPE
 
 
 @pytest.mark.parametrize("stage", [s for s in STREET if s.make], ids=lambda s: s.name)

@@ -11,8 +11,10 @@ import pytest
 
 from embspec.errors import INVALID, NOWHERE, UNREACHABLE, USAGE, EmbspecError
 from embspec.store import s3
+from embspec.store.fetched import Fetched
 from embspec.store.objects import Objects
 from embspec.store.remote import Wanted, bring, pin_of
+from embspec.store.transport import _origin
 from tests.support import afar as faults
 from tests.support.afar import KEY, SECRET, Afar, lets_in, netrc_word, serving, status
 
@@ -45,7 +47,8 @@ def pinned(data: bytes = DATA) -> str:
 def fetched(afar: Afar, objects: Objects, pin: str = "", path: str = "/docs.jsonl", **more: Any) -> str:
     """The pin of a file that was brought."""
     address = path if "://" in path else afar.url + path
-    return bring(Wanted(address, pin, "corpus", "corpus.path", **more), objects, lambda *said: None)
+    known = Fetched(f"{objects.store}-state")
+    return bring(Wanted(address, pin, "corpus", "corpus.path", **more), objects, lambda *said: None, known)
 
 
 def refused(afar: Afar, objects: Objects, pin: str = "", path: str = "/docs.jsonl", **more: Any) -> EmbspecError:
@@ -65,6 +68,32 @@ def test_a_file_is_fetched_once(afar: Afar, objects: Objects) -> None:
         assert file.read() == DATA
     assert fetched(afar, objects, pin) == fetched(afar, objects, pin, may_fetch=False) == pin
     assert afar.paths == ["/docs.jsonl"]
+
+
+def test_what_is_still_the_same_does_not_come_again(afar: Afar, objects: Objects) -> None:
+    """Without a pin the server is asked each time, by the mark it gave, and sends what has another."""
+    pin = fetched(afar, objects)
+    assert fetched(afar, objects) == pin == pinned()
+    assert [headers.get("if-none-match", "")[:1] for _, headers in afar.asked] == ["", '"']
+    assert afar.sent == len(DATA)
+    afar.files["/docs.jsonl"] = DATA[::-1]
+    assert fetched(afar, objects) == fetched(afar, objects) == pinned(DATA[::-1])
+    assert afar.sent == 2 * len(DATA)
+    Path(objects.path(pinned(DATA[::-1]).split(" ")[0])).unlink()  # what is not in the store has to come
+    assert fetched(afar, objects) == pinned(DATA[::-1])
+    assert afar.sent == 3 * len(DATA)
+
+
+@pytest.mark.parametrize("known", ["", "[1]", "{", '{"%s": ["sha256:0 1", "W/\\"weak\\""]}', '{"%s": 7}'])
+def test_marks_that_say_nothing(known: str, afar: Afar, objects: Objects) -> None:
+    """A server that gives none, or weak ones, and a file of marks that somebody else wrote: the file comes."""
+    Path(f"{objects.store}-state").write_text(known.replace("%s", f"{afar.url}/docs.jsonl"), encoding="utf-8")
+    afar.etags = False
+    assert fetched(afar, objects) == fetched(afar, objects) == pinned()
+    assert not any("if-none-match" in headers for _, headers in afar.asked)
+    afar.faults = [status(304)]  # nobody asked
+    with pytest.raises(EmbspecError, match="304"):
+        fetched(afar, objects)
 
 
 def test_a_spoilt_object_is_fetched_anew(afar: Afar, objects: Objects) -> None:
@@ -222,6 +251,7 @@ def test_redirects_are_followed_to_their_end(afar: Afar, objects: Objects) -> No
     ("http://data.example/x?sig=hush", "not encrypted"),
     ("file:///etc/passwd?sig=hush", "not encrypted"),
     ("/docs.jsonl?sig=hush", "more than 5 times"),
+    ("https://127.0.0.1:99999999/x?sig=hush", "no address that can be read"),
     ("https://" + "\u00e4" * 70 + ".example/x?sig=hush", "no address that can be read"),
 ])
 def test_redirects_that_are_not_followed(to: str, words: str, afar: Afar, objects: Objects) -> None:
@@ -250,6 +280,37 @@ def test_a_password_stays_with_its_host(
     with pytest.raises(EmbspecError) as caught:
         fetched(afar, objects, path="/other.jsonl")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_goes_along_within_its_server(
+    afar: Afar, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redirect to another path of the same scheme, host and port lets in again; who was led away is a stranger."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password hunter2\nmachine localhost login me password hunter3\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port, *rest, **more: [(2, 1, 6, "", ("127.0.0.1", port))])
+    word, away = netrc_word("me", "hunter2"), f"http://localhost:{afar.port}/b"
+    afar.faults = [status(302, Location="/a"), status(307, Location=f"{afar.url}/docs.jsonl")]
+    assert fetched(afar, objects) == pinned()
+    assert [headers.get("authorization") for _, headers in afar.asked] == [word, word, word]
+    afar.asked.clear()
+    afar.faults = [status(302, Location=to) for to in ("/a", away, "/c", f"{afar.url}/docs.jsonl")]
+    assert fetched(afar, objects) == pinned()
+    assert [headers.get("authorization") for _, headers in afar.asked] == [word, word, None, None, None]
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ("https://a.example/x", "https://A.example:443/y", True),
+    ("https://a.example/x", "https://a.example:8443/x", False),
+    ("https://a.example/x", "https://b.a.example/x", False),
+    ("http://localhost/x", "https://localhost/x", False),
+    ("http://localhost:443/x", "https://localhost/x", False),
+])
+def test_who_is_the_same_server(one: str, other: str, same: bool) -> None:
+    """Scheme, host and port, however they are written."""
+    assert (_origin(one) == _origin(other)) is same
 
 
 def test_a_netrc_that_cannot_be_read(

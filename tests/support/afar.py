@@ -27,6 +27,7 @@ class Afar:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.faults: list[Callable[[Any], bool]] = []  # each takes one request; true where it answered it
         self.etags = True
+        self.sent = 0  # bytes of files
         self.port = 0
 
     @property
@@ -54,6 +55,10 @@ class Afar:
         """A file, from where it is asked for; `sent` may be less than what is promised."""
         etag = f'"{hashlib.md5(whole).hexdigest()}"'
         begin = 0
+        if self.etags and request.headers.get("If-None-Match") == etag:
+            request.send_response(304)
+            request.end_headers()
+            return
         asked = request.headers.get("Range", "")
         if asked and request.headers.get("If-Range", etag) == etag:
             begin = int(asked.removeprefix("bytes=").rstrip("-"))
@@ -65,6 +70,7 @@ class Afar:
         if self.etags:
             request.send_header("ETag", etag)
         request.end_headers()
+        self.sent += len(sent) - begin
         request.wfile.write(sent[begin:])
 
 

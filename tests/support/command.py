@@ -53,11 +53,12 @@ class Stream(io.StringIO):
 @contextlib.contextmanager
 def _as_program(args: tuple[str, ...]) -> Iterator[None]:
     argv, stop = sys.argv, signal.getsignal(signal.SIGTERM)
-    sys.argv = ["embspec", *args]
+    started, package = sys.modules["__main__"], getattr(sys.modules["__main__"], "__package__", None)
+    sys.argv, started.__package__ = ["embspec", *args], None  # it is called as it is under `python -m pytest` too
     try:
         yield
     finally:
-        sys.argv = argv
+        sys.argv, started.__package__ = argv, package
         signal.signal(signal.SIGTERM, stop)
 
 

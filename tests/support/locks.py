@@ -32,17 +32,23 @@ def digest(text: str) -> str:
 
 def lock(
     value: float | None = 0.5, rate: str = "0.1", documents: str = "documents", live: str = "",
-    pins: Mapping[str, str] | None = None, **changes: Block,
+    pins: Mapping[str, str] | None = None, tokens: str = "", **changes: Block,
 ) -> Lock:
-    """A lock that says this metric; the live documents may have moved from the snapshot's."""
+    """A lock that says this metric; the live documents may have moved from the snapshot's, and be cut by `tokens`."""
     trees = {**TREES, **(pins or {})}
     blocks: dict[str, Block] = {}
-    _add(blocks, "corpus", {"corpus.path": "docs/*.md more/*.md"}, {"manifest": digest(live or documents)}, trees)
+    documents += tokens
+    cut = {"corpus.chunking.strategy": "structure", "corpus.chunking.tokens": tokens} if tokens else {}
+    suites = {"eval.suites.domain.by": "text", "eval.suites.documents.by": "document"} if tokens else {}
+    _add(blocks, "corpus", {"corpus.path": "docs/*.md more/*.md", **cut}, {"manifest": digest(live or documents)},
+         trees)
     blocks["snapshot"] = Block(pin={"definition": "x", "manifest": digest(documents)})
     _add(blocks, "pairs.gold", {"pairs.gold.path": "gold.jsonl"}, {"pairs.jsonl": digest("pairs")}, trees)
     _add(blocks, "train", {"train.rate": rate}, {"model": digest(f"model {rate} {documents}")})
-    _add(blocks, "evaluate", {"eval.metrics": "recall@5 mrr@10"}, {"scores": digest(f"{value}")},
-         stat={} if value is None else {"tuned": f"recall@5 {value} mrr@10 0.5 n=9", "bm25": "recall@5 0.0 n=9"})
+    stat = {} if value is None else {"tuned": f"recall@5 {value} mrr@10 0.5 n=9", "bm25": "recall@5 0.0 n=9"}
+    if tokens and value is not None:
+        stat["tuned on documents"] = f"recall@5 {value} n=9"
+    _add(blocks, "evaluate", {"eval.metrics": "recall@5 mrr@10", **suites}, {"scores": digest(f"{value}")}, stat=stat)
     return Lock({name: changes.get(name.replace(".", "_"), block) for name, block in blocks.items()}, {})
 
 

@@ -1,31 +1,12 @@
 """Projects with a history: committed step by step, looked at by commands, and with less in the store than there was."""
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from embspec.lock.text import Lock, read
 from embspec.plan.values import digest_of
 from embspec.store.objects import Objects, entries
 from tests.support.repository import Repository
-
-CODE = str(Path(__file__).parents[2])
-Done = subprocess.CompletedProcess[str]
-
-
-def environ(project: Path) -> dict[str, str]:
-    """What a process of ours sees: the store lies beside the project."""
-    kept = {name: text for name, text in os.environ.items() if name != "CI"}
-    return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
-            "EMBSPEC_STORE": str(project.parent / "store"), "PYTHONPATH": CODE}
-
-
-def run(project: Path, *args: str) -> Done:
-    """A command in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "embspec", *args], cwd=project, env=environ(project),
-                          capture_output=True, text=True, check=False)
 
 
 def lock_at(repository: Repository, revision: str, path: str) -> Lock:

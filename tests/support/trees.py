@@ -49,7 +49,7 @@ class MemoryDesk:
         self.bank = Bank()
         self.asks = False
 
-    def rows(self, space: Mapping[str, str]) -> BankRows:
+    def rows(self, space: Mapping[str, str], anywhere: bool = False) -> BankRows:
         """The rows of one space, kept as long as the desk."""
         return BankRows(self.bank, self.bank.spaces.setdefault(tuple(sorted(space.items())), {}))
 

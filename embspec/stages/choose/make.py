@@ -65,7 +65,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
         [{p["id"]: p["grade"] for p in query["positives"]} for query in queries],
         encoder.queries(texts),
         dense(documents, encoder, searching(params)),
-        lexical(documents, chosen_tokenizer(needs), params, texts),
+        lexical(documents, chosen_tokenizer(needs), params, texts, desk),
         needs["export/ranges.json"],
         classes(params, needs),
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from embspec.stages.corpus.borders import BLOCK, HEADING, ITEM, KINDS, LINE, SENTENCE, WORD, layout
 
-RECIPE = 1  # raised when an equal text would be cut otherwise
+RECIPE = 2  # raised when an equal text would be cut otherwise
 LETTERS = 16  # of a token at most: to some tokenizers a word of 5,000 letters, or a picture, is one token
 LEAST = 8  # tokens that must be left for title, context and text
 # How full a chunk is at least where it ends at a border of this kind; the first kind that can is taken.

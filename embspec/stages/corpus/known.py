@@ -15,7 +15,7 @@ from embspec.stages.corpus.documents import Document, Fields, Source
 from embspec.stages.live import PARSERS
 from embspec.stages.reading import Problems, ending
 
-RECIPE = 1
+RECIPE = 2
 """Raised, together with that of the stage, when a reader gives other documents for the same bytes."""
 MOST = 1 << 20
 """Letters of documents that are kept of a file, if there are several: more would have to lie in memory for that."""

@@ -1,4 +1,4 @@
-"""Markdown: front matter apart from the text, and the title of a document."""
+"""Markdown: front matter apart from the text."""
 from __future__ import annotations
 
 import re
@@ -13,10 +13,6 @@ from embspec.stages.reading import Problems
 FRONT = 256 << 10  # letters of front matter: its reader is slow
 _OPEN = re.compile(r"---[ \t]*\n")
 _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
-_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_PARAGRAPH = re.compile(r" {0,3}[^\s>#*+-]")
 
 
 class Page(NamedTuple):
@@ -74,24 +70,3 @@ def _front(text: str, name: str, problems: Problems) -> tuple[Any] | None:
     fix = "quote the value; if these lines are no front matter, begin the file with an empty line"
     problems.add("input.front-matter", f"front matter is not YAML: {what.splitlines()[0]}", where, fix)
     return None
-
-
-def heading(text: str) -> str:
-    """The first heading of a text, code blocks aside; empty where there is none."""
-    fence, before = "", ""
-    for line in text.split("\n"):
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not line[mark.end() :].strip():
-                fence = ""
-            continue
-        if mark:
-            fence, before = mark[1], ""
-            continue
-        found = _HEADING.match(line)
-        if found and found[1] and found[1].strip("# \t"):
-            return found[1].strip()
-        if before and _UNDERLINE.match(line):
-            return before
-        before = line.strip() if _PARAGRAPH.match(line) else ""
-    return ""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from embspec.stages import outline
 from embspec.stages.corpus import docx, faq, html, markdown, parquet, pdf, rst
 from embspec.stages.corpus.documents import Document, Fields, Page, Source, of_page, of_rows
 from embspec.stages.reading import Problems, csv_rows, json_rows, whole
@@ -29,7 +30,7 @@ def read_markdown(source: Source, problems: Problems) -> Page | None:
     """Front matter and text; the title is the first heading, which the text keeps."""
     text = whole(source.tree, source.name, problems)
     page = None if text is None else markdown.split(text, source.name, problems)
-    return page and Page(markdown.heading(page.text), page.text, page.front)
+    return page and Page(outline.title(page.text), page.text, page.front)
 
 
 def read_text(source: Source, problems: Problems) -> Page | None:

@@ -85,7 +85,7 @@ def _questions(needs: Mapping[str, Any], parts: Iterable[str]) -> Mapping[str, S
 
 def _bench(params: Params, needs: Mapping[str, Any], questions: Sequence[Question], desk: Desk) -> Bench:
     texts = [question.row["query"] for question in questions]
-    words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, texts)
+    words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, texts, desk)
     same = classes(params, needs)
     depth = max([DEEP, *(split_name(metric)[1] or 0 for metric in params["eval.metrics"])])
     whole = _pages(params, needs, depth)

@@ -3,17 +3,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from embspec.measure.metrics import gains, score
 from embspec.plan.protocol import Desk, Made, Params, Progress
 from embspec.retrieval import languages
-from embspec.retrieval.bags import Bags, heaps
+from embspec.retrieval.bags import Bags
 from embspec.retrieval.bm25 import BM25
 from embspec.retrieval.tokenize import CJK, SPELLS, TOKENIZERS, WORDS, Tokenizer, stems, tokenizer
-from embspec.stages.snapshot import Echoes, Lexical, chunks, classes, rows
+from embspec.stages.counted import Counted
+from embspec.stages.snapshot import Echoes, Lexical, classes, passages, rows
 
 AUTO = "auto"
 METRIC = "ndcg@10"
@@ -29,6 +30,7 @@ class Trial(NamedTuple):
     """The validation queries over the documents, which lie there by their runs of letters."""
 
     path: Path
+    desk: Desk
     queries: Sequence[Mapping[str, Any]]
     ids: list[str]
     echoes: Echoes
@@ -44,7 +46,7 @@ def make(params: Params, needs: Mapping[str, Any], out: Path, desk: Desk) -> Mad
     tried: dict[str, float] = {}
     if name == AUTO or (name == WORDS and language == AUTO):
         desk.tell(Progress("counting words"))
-        trial = _trial(needs["snapshot/documents.jsonl"], queries, classes(params, needs) if queries else {})
+        trial = _trial(needs["snapshot/documents.jsonl"], queries, classes(params, needs) if queries else {}, desk)
         language = _language(trial.plain) if language == AUTO else language
         if name == AUTO:
             tried = _tried(trial, language, params, desk)
@@ -64,22 +66,27 @@ def _said(name: str, language: str, params: Params) -> Said:
     return {"tokenizer": name, "language": language, "stem": params["eval.bm25.stem"] and language != languages.NONE}
 
 
-def _trial(path: Path, queries: Sequence[Mapping[str, Any]], same: Mapping[str, str]) -> Trial:
+def _trial(path: Path, queries: Sequence[Mapping[str, Any]], same: Mapping[str, str], desk: Desk) -> Trial:
     """Read the documents once, for all candidates but the one that few need."""
     texts = [query["query"] for query in queries]
     ids, echoes = list[str](), Echoes(texts)
     # In full, because the language, and what it makes of words, are known only after the last document.
-    plain = Bags(Tokenizer(SPELLS[PLAIN]).spell)
+    plain = Bags()
     asked = {CODES: _asked(CODES, texts)} if texts else {}
-    for heap in heaps(chunks(path, ids, echoes)):
-        for bags in (plain, *asked.values()):
-            bags.add(heap)
-    return Trial(path, queries, ids, echoes, plain, asked, same)
+    _count(desk, passages(path, ids, echoes), {PLAIN: plain, **asked})
+    return Trial(path, desk, queries, ids, echoes, plain, asked, same)
 
 
 def _asked(name: str, texts: Sequence[str]) -> Bags:
     tokenize = Tokenizer(SPELLS[name])
-    return Bags(tokenize.spell, {token for text in texts for token in tokenize(text)})
+    return Bags(None, {token for text in texts for token in tokenize(text)})
+
+
+def _count(desk: Desk, texts: Iterable[str], bags: Mapping[str, Bags]) -> None:
+    """Fill the bags of each tokenizer, in one reading."""
+    for found in Counted(desk, list(bags)).heaps(texts):
+        for name, heap in found.items():
+            bags[name].add(heap)
 
 
 def _language(plain: Bags) -> str:
@@ -109,8 +116,7 @@ def _bags(trial: Trial, said: Said) -> Bags:
         return trial.plain.regrouped(stems(said["language"], said["stem"]))
     if name == BIGRAMS:
         found = _asked(name, [query["query"] for query in trial.queries])
-        for heap in heaps(chunks(trial.path, [], Echoes(()))):
-            found.add(heap)
+        _count(trial.desk, passages(trial.path, [], Echoes(())), {name: found})
         return found
     return trial.asked.get(name, trial.plain)
 

@@ -158,7 +158,7 @@ def _mine(
     queries = space.unit(queries)
     words = None
     if any(miner.kind in WORDS for miner in wish.miners):
-        words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, ())
+        words = lexical(needs["snapshot/documents.jsonl"], chosen_tokenizer(needs), params, (), desk)
     given = _given(needs, library, known)
     bench = Bench(library, space, words and words.bm25, words and words.tokenize, wish.seed, given)
     found: dict[str, list[array[int]]] = {miner.name: [] for miner in wish.looking}

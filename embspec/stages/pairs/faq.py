@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from embspec.errors import Where
 from embspec.plan.protocol import Tree
+from embspec.stages import outline
 from embspec.stages.faq import MARKS, composed, rows
-from embspec.stages.pairs.sections import plain, sections
+from embspec.stages.pairs.sections import behind_front, ends, plain
 from embspec.stages.reading import Problems, Row, whole
 
 _LABEL = re.compile(r"(?:q(?:uestion)?\s*\d*\s*[:.)]|\d+[.)])\s*", re.IGNORECASE)
@@ -23,17 +24,23 @@ def yaml_rows(tree: Tree, name: str, problems: Problems) -> Iterator[Row]:
 def markdown_rows(tree: Tree, name: str, problems: Problems) -> Iterator[Row]:
     """The headings that are questions; the answer is all text up to the next heading that is as high."""
     text = whole(tree, name, problems)
-    found = [] if text is None else list(sections(text))
-    for number, section in enumerate(found):
-        asked = question(section.title)
-        if not asked or text is None:
+    if text is None:
+        return
+    found = headings(text)
+    for block, end in zip(found, ends(found, len(text)), strict=True):
+        asked = question(block.words)
+        if not asked:
             continue
-        end = next((one.start for one in found[number + 1 :] if one.level <= section.level), len(text))
-        answer, where = text[section.body : end].strip(), Where(name, section.line)
+        answer, where = text[block.end : end].strip(), Where(name, block.number)
         if answer:
             yield Row(where, {"question": asked, "answer": answer})
         else:
             problems.add("input.empty-text", "this question has no answer below it", where, "write it, or take it out")
+
+
+def headings(text: str) -> list[outline.Block]:
+    """The headings of a file, those of its front matter aside."""
+    return list(outline.headings(text, behind_front(text)))
 
 
 def question(title: str) -> str:

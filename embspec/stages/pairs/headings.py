@@ -9,9 +9,10 @@ from typing import NamedTuple
 import xxhash
 
 from embspec.errors import Where
+from embspec.stages import outline
 from embspec.stages.pairs.asked import Asked, Judgement
 from embspec.stages.pairs.documents import pages
-from embspec.stages.pairs.sections import plain, sections
+from embspec.stages.pairs.sections import plain
 from embspec.stages.reading import Problems, count, ending
 
 MARKDOWN = (".md", ".markdown")
@@ -44,12 +45,12 @@ def _all(documents: Path) -> Iterator[_Heading]:
     for page in pages(documents):
         if ending(page.id) not in MARKDOWN:
             continue
-        found = list(sections(page.text))
-        for number, section in enumerate(found):
+        found = list(outline.headings(page.text))
+        for number, block in enumerate(found):
             end = found[number + 1].start if number + 1 < len(found) else len(page.text)
-            title = plain(section.title)
-            if _says(title) and len(page.text[section.body : end].strip()) >= BELOW:
-                yield _Heading(title, page.id, section.start, end)
+            title = plain(block.words)
+            if _says(title) and len(page.text[block.end : end].strip()) >= BELOW:
+                yield _Heading(title, page.id, block.start, end)
 
 
 def _says(title: str) -> bool:

@@ -1,4 +1,4 @@
-"""Markdown: front matter and titles."""
+"""Markdown: front matter."""
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from embspec.stages.corpus.documents import plain
-from embspec.stages.corpus.markdown import heading, split
+from embspec.stages.corpus.markdown import split
 from embspec.stages.reading import Problems
 from tests.support.trees import brief
 
@@ -52,28 +52,6 @@ def test_front_matter_that_is_no_yaml(text: str, where: str) -> None:
     assert brief(collected.shown) == [("input.front-matter", where)]
     page = split("---\na: 1\n---\n", "a.md", collected)
     assert page is not None and page.front == {"a": 1}, "the reader is as good after an error as before"
-
-
-@pytest.mark.parametrize(
-    ("text", "title"),
-    [
-        ("# One\n\n## Two\n", "One"),
-        ("text\n\n### Three ###\n", "Three"),
-        ("#hashtag\n\n   ## C# and F#\n", "C# and F#"),
-        ("#\n\n# Next\n", "Next"),
-        ("```\n# a comment in code\n```\n\n# Real\n", "Real"),
-        ("````\n```\n# no\n````\n~~~ sh\n# no\n~~~\nText\n====\n", "Text"),
-        ("Under a line\n---\n", "Under a line"),
-        ("Paragraph\n\n---\n\n# After the rule\n", "After the rule"),
-        ("- item\n---\n# After the list\n", "After the list"),
-        ("    # indented code\n", ""),
-        ("no heading\n", ""),
-        ("", ""),
-    ],
-)
-def test_heading(text: str, title: str) -> None:
-    """The first heading with words in it, in either of Markdown's two spellings, outside of code."""
-    assert heading(text) == title
 
 
 def test_dates_become_text() -> None:

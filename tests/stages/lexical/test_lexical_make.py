@@ -13,6 +13,7 @@ from embspec.stages.lexical import make as module
 from embspec.stages.snapshot import lexical
 from tests.support.benches import Bench, params, question, slow_ranking, slow_scores
 from tests.support.contents import CONTENTS, TEXTS
+from tests.support.desk import Desk
 
 AUTO = params(eval__bm25__tokenizer="auto", eval__bm25__language="auto", eval__bm25__stem=True)
 ENGLISH = {"tokenizer": "words", "language": "english", "stem": True}
@@ -100,7 +101,8 @@ def test_a_copy_of_the_answer_is_the_answer(tmp_path: Path, exact: bool, worth: 
 def test_an_echo_of_the_question_is_not_ranked(tmp_path: Path) -> None:
     """A document that only repeats the question is left out in any spacing, unless it is the right answer."""
     bench = Bench(tmp_path, {"echo": "how does\n kelp dry", "right": "kelp must dry for a week"})
-    words = lexical(bench.needs["snapshot/documents.jsonl"], {"tokenizer": "words"}, params(), ["how does kelp dry"])
+    words = lexical(bench.needs["snapshot/documents.jsonl"], {"tokenizer": "words"}, params(), ["how does kelp dry"],
+                    Desk(tmp_path / "desk"))
     assert words.rank("how does kelp dry", ["right"], 10) == ["right"]
     assert words.rank("how does kelp dry", ["right"], 1) == ["right"]
     assert words.rank("how does kelp dry", ["echo"], 10) == ["echo", "right"]
@@ -149,7 +151,8 @@ def test_each_score_is_that_of_the_index_that_will_serve(tmp_path: Path) -> None
     assert tuple(tried) == TOKENIZERS
     for name, value in tried.items():
         said = ENGLISH if name == "words" else {"tokenizer": name}
-        words = lexical(bench.needs["snapshot/documents.jsonl"], said, AUTO, [row["query"] for row in asked])
+        words = lexical(bench.needs["snapshot/documents.jsonl"], said, AUTO, [row["query"] for row in asked],
+                        Desk(tmp_path / "desk"))
         each = []
         for row in asked:
             judged = {p["id"]: p["grade"] for p in row["positives"]}
@@ -159,8 +162,8 @@ def test_each_score_is_that_of_the_index_that_will_serve(tmp_path: Path) -> None
 
 def test_the_documents_are_read_once(codes: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """One reading serves all candidates; pairs of characters, where there are any, take another."""
-    real, seen = module.chunks, []
-    monkeypatch.setattr(module, "chunks", lambda *given: seen.append(1) or real(*given))
+    real, seen = module.passages, []
+    monkeypatch.setattr(module, "passages", lambda *given: seen.append(1) or real(*given))
     codes.make("lexical", AUTO)
     assert len(seen) == 1
 

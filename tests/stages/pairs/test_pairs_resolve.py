@@ -13,7 +13,6 @@ from embspec.stages.pairs.documents import Chunk, Page, pages
 from embspec.stages.pairs.make import make
 from embspec.stages.pairs.quotes import Finder, Place, Ruler, collapsed, spellings
 from embspec.stages.pairs.resolve import MOST, Hit, Places, overlapping
-from embspec.stages.pairs.sections import plain, sections
 from tests.support.trees import MemoryTree, brief, problems, run
 
 PARAMS: dict[str, Any] = {"name": "gold", "pairs.path": "*.jsonl", "pairs.from": None, "pairs.format": "auto",
@@ -183,12 +182,6 @@ def test_a_chunk_is_the_place_it_says(tmp_path: Path) -> None:
     assert found == {"q": [{"id": "a.md#0-11", "grade": 1, "start": 0, "end": 11}],
                      "r": [{"id": "a.md#0-11", "grade": 1, "start": 1, "end": 9}],
                      "s": [{"id": "b#0-4", "grade": 1}]}
-
-
-def test_headings_are_those_of_markdown() -> None:
-    """Three marks within a line are no fence that hides what follows; a mark that is part of a word stays."""
-    text = "# One\n```code``` here\n## C#\n```sh\n# no\n````\n## F# and C# ##\n## ##\nTwo\n---\n~~~ `a`\n# no\n"
-    assert [plain(one.title) for one in sections(text)] == ["One", "C#", "F# and C#", "Two"]
 
 
 TEXT = st.text(alphabet="ab \n日é\u0301", max_size=40)

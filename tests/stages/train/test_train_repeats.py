@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset  # type: ignore[import-untyped]
 from safetensors.numpy import load_file
 from sentence_transformers import (
@@ -23,46 +25,49 @@ from torch.utils.data import BatchSampler
 from embspec.stages.train.batches import plan
 from embspec.stages.train.collate import Planned
 from embspec.stages.train.examples import Examples, read
-from tests.support.lessons import apart, needs, run
-from tests.support.tiny import tiny_transformer
+from tests.support.lessons import apart, needs, run, world
+from tests.support.tiny import tiny_static, tiny_transformer
 
 ROOT = Path(__file__).parents[3]
 FRESH = """
 import os, sys
 from pathlib import Path
-folder, alone = Path(sys.argv[1]), sys.argv[2] == "alone"
-if alone:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-import random
-import numpy, torch
-torch.set_num_threads(2)
-torch.use_deterministic_algorithms(True)
-random.seed(5); numpy.random.seed(5); torch.manual_seed(5)
-from tests.support.lessons import run, world
-from tests.support.tiny import tiny_static, tiny_transformer
-more = {"loss__matryoshka__dims": [32, 16, 8], "loss__matryoshka__n_dims_per_step": 2}
-for name, make, options in (
-    ("transformer", tiny_transformer, more),
-    ("plain", tiny_transformer, {**more, "loss__name": "mnrl"}),
-    ("static", tiny_static, {"model__method": "static", "train__learning_rate": 2e-2}),
-):
-    run(folder / name, make(folder / f"{name}-base"), world(96), **options, train__load_best_model_at_end=False)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from tests.stages.train.test_train_repeats import lessons
+lessons(Path(sys.argv[1]))
 """
 
 
-def fresh(folder: Path, how: str) -> dict[str, bytes]:
-    """What a new process writes, by run and file."""
-    folder.mkdir()
-    env = os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONHASHSEED": str(len(how))}
-    subprocess.run([sys.executable, "-c", FRESH, str(folder), how], cwd=ROOT, env=env, check=True)
+def lessons(folder: Path) -> None:
+    """Three trainings with two threads, from the same seeds."""
+    torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(True)
+    random.seed(5)
+    np.random.seed(5)
+    torch.manual_seed(5)
+    more = {"loss__matryoshka__dims": [32, 16, 8], "loss__matryoshka__n_dims_per_step": 2}
+    for name, make, options in (
+        ("transformer", tiny_transformer, more),
+        ("plain", tiny_transformer, {**more, "loss__name": "mnrl"}),
+        ("static", tiny_static, {"model__method": "static", "train__learning_rate": 2e-2}),
+    ):
+        run(folder / name, make(folder / f"{name}-base"), world(96), **options, train__load_best_model_at_end=False)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """What they wrote, by run and file."""
     names = ("model.safetensors", "trace")
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
             if path.name in names and "out" in path.parts}
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
-    """Two threads, dropout and drawn dims: a second process, given one core alone, writes the same model and trace."""
-    one, other = fresh(tmp_path / "one", "all"), fresh(tmp_path / "other", "alone")
+    """Two threads, dropout and drawn dims: a fresh process, given one core alone, writes the same model and trace."""
+    lessons(tmp_path / "one")
+    (tmp_path / "other").mkdir()
+    env = os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONHASHSEED": "5"}
+    subprocess.run([sys.executable, "-c", FRESH, str(tmp_path / "other")], cwd=ROOT, env=env, check=True)
+    one, other = written(tmp_path / "one"), written(tmp_path / "other")
     assert len(one) == 6
     assert {name for name in one if one[name] != other[name]} == set() and one.keys() == other.keys()
     assert one["plain/out/model/model.safetensors"] != one["transformer/out/model/model.safetensors"]
