@@ -50,7 +50,8 @@ def lines(past: Past, verbose: bool = False) -> Iterable[str]:
     yield (f"{head}  {(past.model or '-')[:MODEL]:<{MODEL}}  {figure:<32} {past.verdict or '-':<12} "
            f"{past.source or '-':<6} {past.subject}").rstrip()
     if past.recut:
-        yield "    documents are cut otherwise than before: figures above and below this line are of other texts"
+        yield ("    documents are cut otherwise than before: figures above and below this line are of other texts, but "
+               "for those by document")
     yield from (f"    lost: {text}" for text in past.lost)
     if verbose:
         yield from (f"    {where:<12} {text}" for where, text in past.figures.items())

@@ -69,21 +69,24 @@ class _Spelled(dict[str, Tokens]):
 
 
 def tokenizer(said: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that `tokenizer.json`, or an index, says; before languages there was English without stems."""
-    name = said["tokenizer"]
-    if name != WORDS:
-        return Tokenizer(SPELLS[name])
-    word = stems(said.get("language", "english"), said.get("stem", False))
+    """The tokenizer that `tokenizer.json`, or an index, says."""
+    name, word = layers(said)
+    below = SPELLS[name]
+    if word is None:
+        return Tokenizer(below)
 
     def spell(chunk: str) -> Tokens:
-        found = runs(chunk)
+        found = below(chunk)
         return word(found[0]) if len(found) == 1 else tuple(chain.from_iterable(map(word, found)))
 
     return Tokenizer(spell)
 
 
 def layers(said: Mapping[str, Any]) -> tuple[str, Spell | None]:
-    """The tokenizer without a language below the one that is said, and what is made of its tokens above it."""
+    """The tokenizer without a language below the one that is said, and what is made of each of its tokens.
+
+    Before languages there was English without stems.
+    """
     name = said["tokenizer"]
     if name != WORDS:
         return name, None

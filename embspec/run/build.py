@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -229,6 +230,8 @@ def _do(step: Step, now: Plan, lock: Lock, job: Job) -> tuple[Lock, Done]:
         ran = Ran(block_of(step, step.record), step.record.env, {})
     if step.node.stage.locked:
         lock = _update(step, ran, lock, job)
+    if ran.answered:
+        shutil.rmtree(ran.answered, ignore_errors=True)
     seconds = time.monotonic() - start
     text = _moved(before, step, job) if step.node.stage.follow else _stat(ran.block)
     job.tell(Event(name, "done" if step.state == RUN else "reuse", text))

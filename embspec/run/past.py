@@ -96,7 +96,8 @@ def _search(
     wanted = {artefact: digest_of(text) for artefact, text in pinned.out.items()}
     with world.objects.scratch() as scratch, git.Blobs(folder, scratch) as blobs:
         tried = set[bytes]()
-        ways, lacking = _ways(_then(pinned, source, named, blobs, world), source, steps, world, f"{scratch}/needs")
+        then = _then(pinned, source, named, blobs, world)
+        ways, lacking = _ways(then, source, steps, world, f"{scratch}/needs")
         for number, revision in enumerate(revisions):
             files = git.tree(revision, root)
             names = selected(folder, globs, files, os.path.dirname(world.at.out))
@@ -114,7 +115,7 @@ def _search(
         return lacking
     cut = ", whose history was cut off when it was cloned (`git fetch --unshallow` brings it)"
     return (f"no revision of git does ({len(revisions)} looked at, {len(tried)} of them with other documents)"
-            + (cut if git.shallow(folder) else ""))
+            + (cut if git.shallow(folder) else "") + _older(then, source))
 
 
 def _named(pinned: Step, world: DiskWorld) -> list[str]:
@@ -146,6 +147,13 @@ def _then(
     return found
 
 
+def _older(then: Sequence[Mapping[str, Block]], source: Step) -> str:
+    """What is said where the documents were made by another recipe, which only the embspec that had it has."""
+    name, now = source.node.name, str(source.node.stage.recipe)
+    other = next((blocks[name].recipe for blocks in then if blocks[name].recipe != now), "")
+    return f"; {name} was built by recipe {other} then, this embspec has {now}" if other else ""
+
+
 def _ways(
     then: Sequence[Mapping[str, Block]], source: Step, steps: Mapping[str, Step], world: DiskWorld, folder: str
 ) -> tuple[list[Beside], str]:
@@ -162,7 +170,7 @@ def _ways(
         try:
             found[same] = _beside(source, needs, elsewhere, world, os.path.join(folder, str(number)))
         except EmbspecError as error:
-            if error.problems[0].code != "nowhere.moved":
+            if not error.problems[0].code.startswith("nowhere."):
                 raise
             lacking = error.problems[0].text
     command = source.node.stage.asks(source.node.typed)

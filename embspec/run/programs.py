@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -18,6 +19,8 @@ LOOK = 0.1  # seconds between two looks at what was answered
 PATIENCE = 5.0  # seconds that a program has to end by itself when it is told to
 SAID = 200  # letters of its last words that a message repeats
 _LINES = 1 << 16
+_BREAK = re.compile(r"[\r\n]+")  # a bar of progress goes back to where its line begins
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Program(NamedTuple):
@@ -87,22 +90,35 @@ def _wait(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Nothing that it started goes on, however this ends."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        if process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+    finally:  # a second Ctrl-C ends the patience, and nothing else
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _failed(program: Program, code: int) -> EmbspecError:
     """How it ended, with its last words."""
-    how = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+    how = f"exit code {code}" if code > 0 else _signal(-code)
     with open(program.log, "rb") as file:
         file.seek(max(0, os.path.getsize(program.log) - (1 << 12)))
-        lines = file.read().decode("utf-8", "replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        lines = _BREAK.split(file.read().decode("utf-8", "replace"))
+    last = next((line for line in map(_plain, reversed(lines)) if line), "it said nothing")
     return fail("stage.program", f"`{program}` ended with {how}: {last[:SAID]}", Where(os.path.relpath(program.log)),
                 "all that it said is in that file; what it answered is kept, and is not asked again")
+
+
+def _signal(number: int) -> str:
+    """A signal by its name; those of real time have none."""
+    return next((each.name for each in signal.Signals if each == number), f"signal {number}")
+
+
+def _plain(line: str) -> str:
+    """A line without what colours a terminal, or does worse to it."""
+    shown = "".join(sign if sign.isprintable() else " " for sign in _ESCAPE.sub("", line))
+    return " ".join(shown.split())

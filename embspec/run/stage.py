@@ -39,6 +39,7 @@ class Ran(NamedTuple):
     block: Block
     env: Mapping[str, str]
     counts: Mapping[str, int]
+    answered: str = ""  # where answers lie until the lock has them
 
 
 def run_stage(
@@ -58,6 +59,8 @@ def run_stage(
         pins = _pins(step, made, live, world)
         outs = {artefact: world.objects.adopt(os.path.join(task.out, artefact)) for artefact in step.node.makes}
     ran = _finish(step, made, pins, outs, world)
+    if task.given.program:
+        return ran._replace(answered=task.given.kept)
     if task.given.kept:
         shutil.rmtree(task.given.kept, ignore_errors=True)
     return ran

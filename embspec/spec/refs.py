@@ -1,6 +1,7 @@
 """Names in one part of a spec that another part has to know."""
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 
@@ -100,7 +101,8 @@ def _paths(text: str) -> list[str]:
         words = shlex.split(text)
     except ValueError:
         return []  # which is said of the command
-    return [word for word in words if word.startswith(("../", "~"))]
+    found = [word.partition("=")[2] if word.startswith("-") else word for word in words]
+    return [word for word in found if word and not (os.path.isabs(word) or paths.is_address(word))]
 
 
 def _anchored(node: Node, found: Shape, path: str) -> Iterator[tuple[str, Node, str]]:

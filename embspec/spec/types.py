@@ -116,6 +116,8 @@ def _command(value: str) -> str:
         words = shlex.split(value)
     except ValueError:
         raise wrong("spec.command", f"the quotes of `{value}` do not close", "close them, or escape the one") from None
+    if "\0" in value:
+        raise wrong("spec.command", "a command cannot have a zero byte", "take it out")
     if not words:
         raise wrong("spec.command", "a command of blanks runs nothing", "name a program and its arguments")
     if re.search(r"(?<!:)//", value):

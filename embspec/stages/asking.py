@@ -15,8 +15,14 @@ from embspec.errors import EmbspecError, Where, fail
 from embspec.plan.protocol import PROGRAM, Command, Desk, Tree
 from embspec.stages.reading import LIMIT, Problems, count, encoded, kind, parse, some
 
+SHOWN = 80  # letters of what is no id that a message repeats
+
 Take = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """From a question and its answer to what is kept of it; a ValueError says what is wrong."""
+
+
+By = Callable[[bool], bytes]
+"""What answers hang on beside the questions, as it is known, or read anew."""
 
 
 class Pin(NamedTuple):
@@ -27,15 +33,19 @@ class Pin(NamedTuple):
     path: Path | None
 
 
-def known_by(command: Command, tree: Tree) -> bytes:
+def known_by(command: Command, tree: Tree, anew: bool = False) -> bytes:
     """What answers hang on beside the questions: the command, and the bytes of the files that it names."""
     names = sorted(name for name in tree.names() if name.startswith(PROGRAM))
-    return json.dumps([command.words, {name: tree.digest(name) or _hashed(tree, name) for name in names}]).encode()
+    files = {name: (not anew and tree.digest(name)) or _hashed(tree, name) for name in names}
+    return json.dumps([command.words, files]).encode()
 
 
 def _hashed(tree: Tree, name: str) -> str:
+    data = hashlib.sha256()
     with tree.open(name) as file:
-        return hashlib.sha256(file.read()).hexdigest()
+        while block := file.read(1 << 20):
+            data.update(block)
+    return data.hexdigest()
 
 
 class Asking:
@@ -44,11 +54,12 @@ class Asking:
     A question is a line of JSON with an `id`; so is an answer. What a run that did not end was told is taken up.
     """
 
-    def __init__(self, desk: Desk, by: bytes, take: Take, pin: Pin, files: ExitStack) -> None:
-        self._desk, self._by, self._take, self._pin, self._files = desk, by, take, pin, files
+    def __init__(self, desk: Desk, by: By, take: Take, pin: Pin, files: ExitStack) -> None:
+        self._desk, self._take, self._pin, self._files = desk, take, pin, files
+        self._again, self._by = by, by(False)
         self._at: dict[bytes, tuple[IO[bytes], int]] = {}
         self.calls = 0
-        folder = (desk.kept or desk.scratch) / xxhash.xxh3_128_hexdigest(by)
+        folder = (desk.kept or desk.scratch) / xxhash.xxh3_128_hexdigest(self._by)
         folder.mkdir(parents=True, exist_ok=True)
         self._told, self._questions, self._said = (folder / f"{name}.jsonl" for name in ("told", "asked", "said"))
         if pin.path is not None:
@@ -76,6 +87,9 @@ class Asking:
                     self.calls += 1
         if not self.calls:
             return
+        if self._again(True) != self._by:  # or answers would be kept as those of a program that did not give them
+            raise fail("input.changed", "a file that the command names changed while documents were cut",
+                       fix="run the command again")
         try:
             self._desk.ask(self._questions, self._said, self.calls)
         except EmbspecError as error:
@@ -108,8 +122,8 @@ class Asking:
 
     def _nowhere(self, why: str) -> EmbspecError:
         return fail("nowhere.answers", f"the answers that the lock pins ({self._pin.text}) are {why}",
-                    fix="set EMBSPEC_STORE to a store that has them, or add --allow-code to have them asked for again: "
-                    f"they have to be the same, unless `embspec lock --upgrade {self._pin.name}` lets others in")
+                    fix="set EMBSPEC_STORE to a store that has them; `embspec build --allow-code` asks for them again, "
+                    f"and they have to be the same, unless `embspec lock --upgrade {self._pin.name}` lets others in")
 
     def _forget(self) -> None:
         """Let go of the last questions: what is said from now on must not be taken for their answers."""
@@ -128,8 +142,10 @@ class Asking:
         """The answers of a file; what is known already stays."""
         file, place = self._files.enter_context(open(path, "rb")), 0  # read again when an answer is wanted
         for text in file:
-            with suppress(ValueError):  # a kill leaves half of a last line
-                self._at.setdefault(bytes.fromhex(json.loads(text)["asked"]), (file, place))
+            known = _object(text)
+            if "answer" in known:
+                with suppress(ValueError):
+                    self._at.setdefault(bytes.fromhex(str(known.get("asked"))), (file, place))
             place += len(text)
 
     def _hear(self, problems: Problems) -> list[str]:
@@ -141,7 +157,8 @@ class Asking:
             for where, values in self._answers(problems):
                 id = values.get("id")
                 if not isinstance(id, str) or id not in places:
-                    text = f"{id!r} is no id of a document that was asked about" if "id" in values else "no field 'id'"
+                    wrong = f"{repr(id)[:SHOWN]} is no id of a document that was asked about"
+                    text = wrong if "id" in values else "no field 'id'"
                     problems.add("stage.answers", text, where, "give each answer the id of its question")
                     continue
                 if id not in left:
@@ -189,5 +206,15 @@ def _places(file: IO[bytes]) -> Iterator[tuple[str, int]]:
     """The id of each question, and where its line begins."""
     place = 0
     for text in file:
-        yield json.loads(text)["id"], place
+        if isinstance(id := _object(text).get("id"), str):
+            yield id, place
         place += len(text)
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    """A line that was kept; empty where a kill, or somebody, has left something else of it."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

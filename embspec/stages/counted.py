@@ -13,9 +13,11 @@ from embspec.retrieval.bags import Heap, heaps, packed, spelled, unpacked
 from embspec.retrieval.tokenize import SPELLS, Tokenizer
 
 RECIPE = 2  # raised, together with that of `bm25`, when the same texts would be counted otherwise
-# A block ends behind a text whose own digest says so, one of so many, and where it would grow large: a text that is
-# changed, added or taken out changes its own block, and the next one at most.
-_USUAL, _MANY, _LARGE = 128, 1024, 1 << 20  # texts, texts, letters
+# A block ends behind a text whose own digest says so, one of so many texts, and behind long ones more often, once in so
+# many letters: a text that is changed, added or taken out changes its own block, and the next one at most. Where by
+# chance no text says so the size has to, and those behind it may be moved too.
+_USUAL, _LETTERS = 128, 1 << 18
+_MANY, _LARGE = 1024, 1 << 22  # texts, letters
 # What is a letter, a blank, a mark, and the small letter of which: `re`, `str` and `unicodedata` of this Python.
 _CHARACTERS = {"python": ".".join(map(str, sys.version_info[:3])), "unicode": unicodedata.unidata_version}
 
@@ -55,7 +57,8 @@ def _blocks(texts: Iterable[str]) -> Iterator[tuple[list[str], bytes]]:
         block.append(text)
         names.append(xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass")))
         letters += len(text)
-        if int.from_bytes(names[-1], "little") % _USUAL == 0 or len(block) == _MANY or letters >= _LARGE:
+        ends = int.from_bytes(names[-1], "little") % _LETTERS < max(len(text), _LETTERS // _USUAL)
+        if ends or len(block) == _MANY or letters >= _LARGE:
             yield block, xxhash.xxh3_128_digest(b"".join(names))
             block, names, letters = [], [], 0
     if block:

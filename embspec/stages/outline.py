@@ -17,6 +17,7 @@ _CLOSE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t\r\n]*$")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
 _QUOTE = re.compile(r"[ \t]*>")
 _RULE = re.compile(r"[ \t]*:?-+:?[ \t]*")  # of one column, below the head of a table
+_RULED = "*_ \t\r\n"  # a line of nothing else is a rule
 _CODE = ("    ", "\t")  # what a line of code begins with where no fence stands
 
 
@@ -117,6 +118,8 @@ def _heading(line: str, below: str, fresh: bool) -> tuple[int, str, int] | None:
         return len(found[1]), words, 1
     under = _UNDERLINE.match(below)
     if not under or is_item(line) or is_quote(line) or _UNDERLINE.match(line) or line.startswith(_CODE):
+        return None
+    if not line.strip(_RULED):
         return None
     double = under[1][0] == "="
     # Below a paragraph of more lines, dashes are more often meant as a rule.

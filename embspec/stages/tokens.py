@@ -25,6 +25,7 @@ _LETTER = "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0391-\u03c9\u0400-\u0
 AROUND = re.compile(r"(?<=\S)[ \n](?=\S)")
 BETWEEN = re.compile(f"(?<={_LETTER}) (?={_LETTER})")
 BEFORE = re.compile(f"(?<={_LETTER})(?= {_LETTER})")
+_WORDY = re.compile(f"{_LETTER}|.*{_LETTER}$", re.DOTALL)  # a token that may stand right beside a blank between letters
 
 
 class Tokens:
@@ -78,16 +79,20 @@ def edge(tokenizer: str) -> re.Pattern[str] | None:
     None where that cannot be told: such a text is taken whole.
     """
     said = json.loads(tokenizer)
-    if any(_blank(row["content"]) for row in said["added_tokens"]):
+    added = [row["content"] for row in said["added_tokens"]]
+    if any(map(_blank, added)):
         return None  # it may stand on both sides of a cut
+    wordy = any(map(_WORDY.match, added))  # what stands beside such a token, a blank too, is a text of its own
     if rules(tokenizer):
-        return BETWEEN
+        return None if wordy else BETWEEN
     first, *rest = _steps(said["pre_tokenizer"], "pretokenizers") or [{}]
     before = [step for step in _steps(said["normalizer"], "normalizers") if step["type"] not in LOCAL]
     if not all(step["type"] == "Strip" or step.get("pattern") in RUNS for step in before) or not all(map(_alike, rest)):
         return None
     if first.get("type") in SPLIT:
         return AROUND
+    if wordy:
+        return None
     if first.get("type") == "Metaspace" and _alike(first) and first.get("split", True) and not rest:
         return BETWEEN
     # Its pattern takes a blank to the word behind it.

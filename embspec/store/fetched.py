@@ -10,11 +10,21 @@ from embspec.store.files import keep
 _MARK = re.compile(r'"[!#-~]{1,200}"')  # one that says the very bytes, and that a request can repeat
 
 
+class Mark(NamedTuple):
+    """What a server calls the bytes of a file, and the place where it does: elsewhere others may be called the same."""
+
+    etag: str
+    place: str
+
+
+UNMARKED = Mark("", "")
+
+
 class Known(NamedTuple):
     """The pin of the bytes that came, and the mark that the server gave them."""
 
     pin: str
-    mark: str
+    mark: Mark
 
 
 class Fetched:
@@ -26,16 +36,16 @@ class Fetched:
     def known(self, address: str) -> Known | None:
         """What came last from there, if its server gave it a mark."""
         match self._rows().get(address):
-            case [str(pin), str(mark)] if _MARK.fullmatch(mark):
-                return Known(pin, mark)
+            case [str(pin), str(etag), str(place)] if _MARK.fullmatch(etag):
+                return Known(pin, Mark(etag, place))
         return None
 
-    def add(self, address: str, pin: str, mark: str) -> None:
+    def add(self, address: str, pin: str, mark: Mark) -> None:
         """Remember what came; without a mark nobody can be asked."""
         rows = self._rows()
         rows.pop(address, None)
-        if _MARK.fullmatch(mark):
-            rows[address] = [pin, mark]
+        if _MARK.fullmatch(mark.etag):
+            rows[address] = [pin, *mark]
         keep(self._path, json.dumps(rows, sort_keys=True).encode())
 
     def _rows(self) -> dict[str, object]:

@@ -266,6 +266,8 @@ def _below(path: str, root: str) -> bool:
 def _found(name: str, base: str, info: os.stat_result) -> Found:
     if not (name.isascii() and name.isprintable()):
         _writable(name)
+    if name.startswith(PROGRAM):
+        raise fail("input.file-name", f"`{PROGRAM}` is how a program's file is called", Where(name), "rename it")
     return Found(name, base, info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns)
 
 

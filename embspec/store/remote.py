@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from embspec.errors import EmbspecError, fail
-from embspec.store.fetched import Fetched, Known
+from embspec.store.fetched import UNMARKED, Fetched, Known, Mark
 from embspec.store.objects import Objects
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def bring(wanted: Wanted, objects: Objects, tell: Tell, fetched: Fetched) -> str
     with objects.scratch() as folder:
         path = os.path.join(folder, "fetched")
         known = None if pin else _last(wanted, objects, fetched)
-        mark = _fetch(wanted, pin, path, tell, known.mark if known else "")
+        mark = _fetch(wanted, pin, path, tell, known.mark if known else UNMARKED)
         if mark is None and known:
             return known.pin
         text = objects.adopt(path)
         if not pin:
-            fetched.add(wanted.address, text, mark or "")
+            fetched.add(wanted.address, text, mark or UNMARKED)
         return text
 
 
@@ -78,10 +78,12 @@ def _last(wanted: Wanted, objects: Objects, fetched: Fetched) -> Known | None:
     """What came last from there, where the store still has it."""
     known = fetched.known(wanted.address)
     pin = pin_of(known.pin) if known else None
-    return known if pin and _here(pin, objects) else None
+    whole = pin and known and known.pin == f"{pin.digest} {pin.size}"  # what will stand in the lock, word by word
+    here = pin and whole and _here(pin, objects) and os.path.getsize(objects.path(pin.digest)) == pin.size
+    return known if here else None
 
 
-def _fetch(wanted: Wanted, pin: Pin | None, path: str, tell: Tell, mark: str) -> str | None:
+def _fetch(wanted: Wanted, pin: Pin | None, path: str, tell: Tell, mark: Mark) -> Mark | None:
     """Download what is there, of what is pinned nothing else; its mark, or None where it still has this one."""
     import shutil  # a build that fetches nothing does without
 

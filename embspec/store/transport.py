@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from embspec.errors import EmbspecError, fail
+from embspec.store.fetched import UNMARKED, Mark
 from embspec.store.files import disk
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -55,7 +56,7 @@ class Came(NamedTuple):
     """A file that came: its sha256, and the mark that the server gave its bytes, if any."""
 
     sha256: str
-    mark: str
+    mark: Mark
 
 
 class _Again(Exception):
@@ -71,7 +72,7 @@ class _Got:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.etag = ""
+        self.etag = self.place = ""
         self.total = 0
         self.begin()
 
@@ -95,7 +96,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def download(asked: Asked, path: str, size: int | None, most: int, tell: Tell, mark: str = "") -> Came:
+def download(asked: Asked, path: str, size: int | None, most: int, tell: Tell, mark: Mark = UNMARKED) -> Came:
     """Fetch a file to `path`, unless it still has this mark.
 
     Of a pinned file `size` is known, and `most` is what may come at all.
@@ -112,25 +113,25 @@ def download(asked: Asked, path: str, size: int | None, most: int, tell: Tell, m
                 got.begin()
                 got.etag = ""
             continue
-        return Came(got.hash.hexdigest(), got.etag)
+        return Came(got.hash.hexdigest(), Mark(got.etag, got.place))
     raise fail("remote.unreachable", f"`{asked.shown}` could not be fetched in {TRIES} tries: {last}",
                fix="run the command again when it can be reached", field=asked.field)
 
 
-def _once(asked: Asked, got: _Got, size: int | None, most: int, tell: Tell, mark: str) -> None:
+def _once(asked: Asked, got: _Got, size: int | None, most: int, tell: Tell, mark: Mark) -> None:
     """One try, which goes on where the one before it broke off, if the server can say that it is the same file."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "embspec"}
     if got.size and got.etag:
         headers |= {"Range": f"bytes={got.size}-", "If-Range": got.etag}
-    elif mark:
-        headers |= {UNLESS: mark}
-    with _reply(asked, headers) as reply:
+        mark = UNMARKED
+    reply, place = _reply(asked, headers, mark)
+    with reply:
         if reply.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             raise _refused(asked, "it is sent compressed though it was asked for as it is",
                            "store it without a Content-Encoding")
-        if not _goes_on(reply, got):
+        if not _goes_on(reply, place, got):
             got.begin()
-        got.etag = _strong(reply.headers.get("ETag", ""))
+        got.etag, got.place = _strong(reply.headers.get("ETag", "")), place
         got.total = _total(reply, got)
         _fits(asked, got, size, most, reply)
         _pour(asked, reply, got, size, most, tell)
@@ -138,12 +139,13 @@ def _once(asked: Asked, got: _Got, size: int | None, most: int, tell: Tell, mark
         raise _Again(f"the transfer broke off after {got.size} of {got.total} bytes")
 
 
-def _goes_on(reply: Any, got: _Got) -> bool:
+def _goes_on(reply: Any, place: str, got: _Got) -> bool:
     """Whether what comes begins where the last try ended, and is of the same file."""
     if reply.status != 206:
         return False
     found = _RANGE.fullmatch(reply.headers.get("Content-Range", ""))
-    same = got.etag and _strong(reply.headers.get("ETag", "")) == got.etag  # not every server looks at If-Range
+    # Not every server looks at If-Range.
+    same = got.etag and (_strong(reply.headers.get("ETag", "")), place) == (got.etag, got.place)
     if not (found and same and int(found[1]) == got.size):
         raise _Anew("the server sent another part than it was asked for")
     return True
@@ -197,16 +199,17 @@ def _block(reply: Any) -> bytes:
     return data
 
 
-def _reply(asked: Asked, headers: Headers) -> Any:
-    """The answer with the file in it, wherever it is; our credentials are for the first server alone."""
+def _reply(asked: Asked, headers: Headers, mark: Mark) -> tuple[Any, str]:
+    """The answer with the file in it, and its place; our credentials are for the first server alone."""
     url, home = _quoted(asked.url), True
     for _ in range(1 + HOPS):
-        sent = asked.headers(url, headers) if home else headers
-        reply = _open(url, sent)
+        place = _place(url)
+        given = {**headers, UNLESS: mark.etag} if mark.etag and mark.place == place else headers
+        reply = _open(url, asked.headers(url, given) if home else given)
         if reply.status in (200, 206):
-            return reply
+            return reply, place
         with reply:
-            if reply.status == 304 and UNLESS in headers:
+            if reply.status == 304 and UNLESS in given:
                 raise Same
             to = reply.headers.get("Location", "") if reply.status in (301, 302, 303, 307, 308) else ""
             if not (to and asked.follows):
@@ -235,6 +238,14 @@ def _origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port: whoever differs in one of them may be somebody else."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _place(url: str) -> str:
+    """Where a file lies, as nobody can read it: a path may be a secret, and what stands behind it is often a signature.
+
+    A signature is another each time.
+    """
+    return hashlib.sha256(url.partition("?")[0].encode()).hexdigest()
 
 
 def _open(url: str, headers: Headers) -> Any:

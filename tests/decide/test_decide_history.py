@@ -175,5 +175,5 @@ def test_the_lock_in_which_the_cutting_changed_is_marked() -> None:
             entry("a", Lock({}, {}))]
     said = past(pool[:4], pool, DECLARED, Shelf([MODEL]))
     assert [one.recut for one in said] == [False, True, False, False]
-    assert any("cut otherwise" in line for line in lines(said[1]))
+    assert any("cut otherwise" in line and "but for those by document" in line for line in lines(said[1]))
     assert not any("cut otherwise" in line for line in lines(said[0]))

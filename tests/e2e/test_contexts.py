@@ -128,6 +128,16 @@ def test_a_program_that_falls_over(talking: Path) -> None:
     assert counts(build())["calls"] == 0 and LOCK.read_bytes() == before  # the lock's own answers are still those
 
 
+def test_a_lock_that_cannot_be_written(talking: Path) -> None:
+    """Somebody merges meanwhile, and the lock has both sides in it: what was answered is not asked again."""
+    merging = CODE + "open('harbour.lock', 'w').write('<<<<<<< ours\\n=======\\n>>>>>>> theirs\\n')\n"
+    PROGRAM.write_text(merging, encoding="utf-8")
+    said = build("--allow-code")
+    assert (said.exit, said.codes) == (12, ["lock.conflict"])
+    LOCK.unlink()
+    assert counts(build())["calls"] == 0 and not list(Path(".embspec/asked").rglob("*.jsonl"))
+
+
 def test_a_command_that_is_no_program(talking: Path) -> None:
     """It is told where it stands in the spec."""
     edit(SPEC, f"{sys.executable} tools/say.py", "no-such-program tools/say.py")

@@ -95,6 +95,21 @@ def test_a_history_that_has_no_such_documents(repo: Repository) -> None:
     assert "--retrain" in str(error)
 
 
+def test_documents_of_an_older_recipe(repo: Repository) -> None:
+    """Where today's recipe makes other bytes of the same documents, it is said that they were made by another."""
+    edit(repo, 5, "never committed\n")
+    Project().build(Order(Wish(retrain=True)))
+    lock = repo.folder / "specs" / "mini.lock"
+    now = lock.read_text(encoding="utf-8")
+    recipe = Project().lock.lock.blocks["corpus"].recipe
+    lock.write_text(now.replace(f"corpus:\n  recipe: {recipe}\n", "corpus:\n  recipe: 0\n"), encoding="utf-8")
+    edit(repo, 5, "other\n")
+    repo.commit("other")
+    lock.write_text(now, encoding="utf-8")
+    wipe(repo)
+    assert f"; corpus was built by recipe 0 then, this embspec has {recipe}" in str(lost())
+
+
 def test_an_amended_history(repo: Repository) -> None:
     """What no branch leads to any more is not history."""
     edit(repo, 6, "amended\n")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -90,11 +91,43 @@ def test_how_it_ended(asking: Run, tmp_path: Path) -> None:
     assert refused(asking, "raise SystemExit('x' * 10000)").text.endswith("1: " + "x" * programs.SAID)
 
 
-def test_progress_is_told(asking: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_last_words_are_plain(asking: Run) -> None:
+    """Of a bar of progress the last that it showed; nothing of it colours a terminal, or rings its bell."""
+    said = "\\rload 10%\\rload \\x1b[1;31m20%\\x1b[0m\\x07\\tof it\\r\\n\\r"
+    problem = refused(asking, f"import sys\nprint('{said}', file=sys.stderr)\nsys.exit(1)")
+    assert problem.text.endswith("1: load 20% of it")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no signals of real time")
+def test_a_signal_without_a_name(asking: Run) -> None:
+    """It is told by its number."""
+    number = signal.SIGRTMIN + 3
+    problem = refused(asking, f"import os\nos.kill(os.getpid(), {number})")
+    assert problem.text.endswith(f"ended with signal {number}: it said nothing")
+
+
+PATIENT = """
+import os, time
+print(0, flush=True)
+for _ in range(1000):
+    if os.path.exists("heard"): break
+    time.sleep(.01)
+print(1); print(2)
+"""
+
+
+def test_progress_is_told(asking: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many lines were answered so far is said while it runs, and never more than were asked."""
     monkeypatch.setattr(programs, "LOOK", 0.01)
-    told: list[Progress] = []
-    asking("import sys, time\nfor n in range(3):\n  print(n, flush=True)\n  time.sleep(.1)", told=told)
+
+    class Told(list[Progress]):
+        def append(self, event: Progress) -> None:
+            super().append(event)
+            if event.done:
+                (tmp_path / "heard").touch()
+
+    told = Told()
+    asking(PATIENT, told=told)
     found = [(event.done, event.total) for event in told]
     assert found[0] == (0, 2) and (1, 2) in found and found[-1] == (2, 2)
     assert all("tools/p.py" in event.text for event in told)
@@ -120,12 +153,25 @@ time.sleep(60)
 """
 
 
+def impatient(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+    """The wait for a program that is told to end, in which somebody stops the build once more."""
+    if timeout == 0.05:
+        raise KeyboardInterrupt
+    return wait(process, timeout)
+
+
+wait = subprocess.Popen.wait
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("twice", (False, True))
 def test_nothing_outlives_a_build_that_stops(
-    asking: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asking: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twice: bool
 ) -> None:
-    """A program that will not end, and what it started, are gone when the build is stopped."""
+    """A program that will not end, and what it started, are gone when the build is stopped, once or again."""
     monkeypatch.setattr(programs, "PATIENCE", 0.05)
+    if twice:
+        monkeypatch.setattr(subprocess.Popen, "wait", impatient)
 
     def stop(event: Progress) -> None:
         while not (tmp_path / "started").exists():

@@ -272,6 +272,22 @@ def test_a_snapshot_whose_file_moved_away(afar: Afar) -> None:
     assert "more.jsonl` has changed" in str(error) and "snapshot/documents.jsonl" in str(error)
 
 
+@pytest.mark.parametrize(("order", "words"), [
+    (Order(), "there is nothing (404)"), (Order(no_fetch=True), "nothing may be downloaded")], ids=["404", "no fetch"])
+def test_a_snapshot_whose_file_is_gone(order: Order, words: str, afar: Afar) -> None:
+    """Where the file of then cannot be had at all, what is lost is said too, and not the address alone."""
+    built(afar)
+    then = pin(afar, "corpus", "more.jsonl")
+    afar.files["/more.jsonl"] += b'{"id": "new", "text": "one that came later"}\n'
+    assert embspec("lock", "--upgrade", "corpus").exit == 0
+    ran()
+    forget([then])
+    del afar.files["/more.jsonl"]
+    error = refused(order)
+    assert error.exit == NOWHERE
+    assert words in str(error) and "snapshot/documents.jsonl" in str(error)
+
+
 def test_a_past_model_of_pages_and_an_address_is_at_hand(afar: Afar) -> None:
     """Its pages are in git and its file is in the store: that is all its documents were made of."""
     built(afar)

@@ -106,6 +106,9 @@ def test_a_mistake_has_its_code_and_place(specs: Specs, text: str, expected: lis
 
 CONTEXTS = [
     ("{command: python ../../say.py}", [("spec.path", "2:73")]),
+    ("{command: python tools/../../../say.py}", [("spec.path", "2:73")]),
+    ("{command: python say.py --with=../../say.txt}", [("spec.path", "2:73")]),
+    ('{command: "python a\\0b"}', [("spec.command", "2:73")]),
     ("{command: python ~/say.py}", [("spec.path", "2:73")]),
     ("{command: python 'say.py}", [("spec.command", "2:73")]),
     ("{command: python a//say.py}", [("spec.command", "2:73")]),
@@ -123,7 +126,7 @@ def test_a_command_that_cannot_be_one(specs: Specs, context: str, expected: list
     programs of the machine and addresses are not."""
     chunks = "embspec: 1\ncorpus: {{path: x.md, chunking: {{strategy: structure, context: {}}}}}\n"
     assert specs.wrong(chunks.format(context)) == expected
-    assert specs.load(chunks.format("{command: /usr/bin/python say.py -x https://a.example/~}"))
+    assert specs.load(chunks.format("{command: /usr/bin/python say.py -x https://a.example/~ --with=/etc/x -v .}"))
 
 
 SAID = [

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Run:
         self.number += 1
         desk = Desk(self.folder / str(self.number), kept=self.folder / "kept", program=program)
         with ExitStack() as files:
-            asking = Asking(desk, by, take, pin, files)
+            asking = Asking(desk, lambda anew: by, take, pin, files)
             asking.ask(questions)
             asking.write(desk.scratch / "answers", [asking.asked(one) for one in questions])
         assert asking.calls == sum(map(len, desk.asked))
@@ -131,18 +132,36 @@ def test_half_a_line_of_what_was_told(tmp_path: Path) -> None:
     assert asked == ["c", "d"] and pinned == Run(tmp_path / "new")(right, questions)[0]
 
 
+LEFT = (b"{}\n", b"[]\n3\n", b'{"id": 3, "asked": 3, "answer": 3}\n', b'{"asked": "00"}\n', b'{"id"', b"\0" * 4096,
+        b"\xff\n", b"[" * 100_000)
+
+
+@pytest.mark.parametrize("name", ("told", "asked", "said"))
+@pytest.mark.parametrize("left", LEFT, ids=range(len(LEFT)))
+def test_what_somebody_damaged(tmp_path: Path, name: str, left: bytes) -> None:
+    """Files of a run that did not end may hold anything: what is no answer of theirs is asked again."""
+    run, questions = Run(tmp_path), [question(id) for id in "abc"]
+    run.failing(first(1), questions)
+    run.failing(first(1), questions)  # one is written down, one was said
+    (path,) = (tmp_path / "kept").rglob(f"{name}.jsonl")
+    path.write_bytes(left + path.read_bytes() if left.endswith(b"\n") else left)
+    pinned, asked = run(right, questions)
+    assert pinned == Run(tmp_path / "new")(right, questions)[0]
+    assert asked == (["c"] if left.endswith(b"\n") else {"told": ["a", "c"]}.get(name, ["b", "c"]))
+
+
 def test_an_old_answer_is_nobody_elses(tmp_path: Path) -> None:
     """What was said to the last questions is not taken for an answer to those of now, though the ids are the same."""
     run = Run(tmp_path)
     run.failing(first(1), [question("a", "old"), question("b")])
     refused = Desk(tmp_path / "x", kept=tmp_path / "kept", program=lambda some: _refuse())
     with pytest.raises(EmbspecError), ExitStack() as files:
-        Asking(refused, b"p", take, NO_PIN, files).ask([question("a", "trust"), question("b")])
+        Asking(refused, lambda anew: b"p", take, NO_PIN, files).ask([question("a", "trust"), question("b")])
     killed = Desk(tmp_path / "y", kept=tmp_path / "kept", program=right)
     run.failing(first(1), [question("a", "older"), question("b")])
     killed.ask = _refuse  # type: ignore[assignment,method-assign]
     with pytest.raises(EmbspecError), ExitStack() as files:  # before the program says a word
-        Asking(killed, b"p", take, NO_PIN, files).ask([question("a", "trust"), question("b")])
+        Asking(killed, lambda anew: b"p", take, NO_PIN, files).ask([question("a", "trust"), question("b")])
     pinned, asked = run(right, [question("a", "trust"), question("b")])
     assert asked == ["a", "b"] and json.loads(pinned.splitlines()[0])["answer"] == "TRUST"
 
@@ -159,6 +178,7 @@ WRONG = {
     "no object": ("[1]", "expected an object, found a list"),
     "no id": ('{"loud": "A"}', "no field 'id'"),
     "a number for an id": ('{"id": 3, "loud": "A"}', "3 is no id of a document that was asked about"),
+    "an endless id": (json.dumps({"id": "x" * 10_000}), "'" + "x" * 79 + " is no id of a document"),
     "nobody's id": ('{"id": "z", "loud": "Z"}', "'z' is no id of a document that was asked about"),
     "a second answer": ('{"id": "b", "loud": "B"}', "'b' was answered before"),
     "a wrong answer": ('{"id": "a", "loud": "B"}', "'a': that is not it"),
@@ -187,7 +207,7 @@ def test_half_a_letter(tmp_path: Path) -> None:
 
     desk = Desk(tmp_path / "x", kept=tmp_path / "kept", program=lambda some: ['{"id": "a", "loud": "\\ud800"}'])
     with pytest.raises(EmbspecError) as caught, ExitStack() as files:
-        Asking(desk, b"p", lambda question, answer: answer["loud"], NO_PIN, files).ask([question("a")])
+        Asking(desk, lambda anew: b"p", lambda question, answer: answer["loud"], NO_PIN, files).ask([question("a")])
     assert caught.value.problems[0].code == "input.encoding"
 
 
@@ -212,3 +232,17 @@ def test_whose_answers_they_are() -> None:
     assert tree.opened == ["program:ctx.py"]
     others = [(command, MemoryTree({"program:ctx.py": "two"})), (command._replace(words=("python", "x.py")), tree)]
     assert len({known, *(known_by(*other) for other in others)}) == 3
+
+
+def test_a_program_that_changed_meanwhile(tmp_path: Path) -> None:
+    """Between the look at its files and the first question: nothing is asked, for nobody could say whose answers
+    they are."""
+    tree = MemoryTree({"program:ctx.py": "one"})
+    tree.known = True
+    command = Command("field", "", ("python", "ctx.py"))
+    desk = Desk(tmp_path / "x", kept=tmp_path / "kept", program=right)
+    with pytest.raises(EmbspecError) as caught, ExitStack() as files:
+        asking = Asking(desk, partial(known_by, command, tree), take, NO_PIN, files)
+        tree.files["program:ctx.py"] = b"two"
+        asking.ask([question("a")])
+    assert [problem.code for problem in caught.value.problems] == ["input.changed"] and desk.asked == []

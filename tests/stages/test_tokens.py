@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Regex, Tokenizer, models, normalizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, trainers
 from tokenizers import pre_tokenizers as before
 
 from embspec.stages import tokens
 from embspec.stages.tokens import Tokens
+from tests.retrieval.test_pieces import said, token
 from tests.support.tiny import tiny_static, tiny_transformer
 
 TEXT = "The PUMP is oiled, ünser ‘Möbel’ 日本 pumpvalve x" + "y" * 120
@@ -79,7 +80,7 @@ def test_starts_are_in_order_however_long_the_text(tmp_path: Path, monkeypatch: 
     assert len(found.starts("x" * 100)) == 3
 
 
-def trained(model: str, before: Any, normalizer: Any = None, added: Sequence[str] = ()) -> Tokenizer:
+def trained(model: str, before: Any, normalizer: Any = None, added: Sequence[str | AddedToken] = ()) -> Tokenizer:
     """A small tokenizer of one of the kinds that models bring."""
     kind, trainer = MODELS[model]
     words, more = Tokenizer(kind()), {"unk_token": "?"} if model == "unigram" else {}
@@ -101,7 +102,11 @@ KINDS = {
     "bert": lambda: trained("wordpiece", before.BertPreTokenizer(), normalizers.BertNormalizer()),
     "roberta": lambda: trained("bpe", before.ByteLevel(add_prefix_space=True)),
     "modernbert": lambda: trained("bpe", before.ByteLevel(add_prefix_space=False), normalizers.NFC(), ["  ", "   "]),
+    "bert with a word": lambda: trained("wordpiece", before.BertPreTokenizer(), normalizers.BertNormalizer(), ["pump"]),
+    "xlm-r with a word": lambda: trained("unigram", before.Sequence([before.WhitespaceSplit(), before.Metaspace()]),
+                                         RUNS, [AddedToken("pump", lstrip=True, rstrip=True)]),
     "xlm-r": lambda: trained("unigram", before.Sequence([before.WhitespaceSplit(), before.Metaspace()]), RUNS),
+    "potion": lambda: Tokenizer.from_str(json.dumps(said())),
     "bge-m3": lambda: trained("unigram", before.Metaspace(), RUNS, ["<mask>"]),
 }
 UNKNOWN = {
@@ -110,6 +115,10 @@ UNKNOWN = {
     "with no split": lambda: trained("bpe", before.Metaspace(split=False)),
     "of other letters": lambda: trained("bpe", before.Whitespace(), normalizers.Replace("e t", "x")),
     "of two words": lambda: trained("bpe", before.Whitespace(), None, ["the pump"]),
+    "of a word behind a mark": lambda: trained("unigram", before.Metaspace(), RUNS, ["pump"]),
+    "of a word between marks": lambda: Tokenizer.from_str(json.dumps(said(added_tokens=[token("ab")]))),
+    "of a word in bytes": lambda: trained("bpe", before.ByteLevel(add_prefix_space=False), None, [
+        AddedToken("pump", rstrip=True)]),
     "of a blank": lambda: trained("bpe", before.Whitespace(), None, [" "]),
     "with none": lambda: trained("bpe", None),
 }

@@ -218,6 +218,19 @@ def test_a_name_that_cannot_be_written_down_is_named(tmp_path: Path, name: bytes
     assert (caught.value.problems[0].code, caught.value.exit) == ("input.file-name", 3)
 
 
+@pytest.mark.parametrize("name", ("program:a.md", "program:b/a.md"))
+def test_a_name_that_is_a_programs_is_refused(tmp_path: Path, name: str) -> None:
+    """A document called as the programs are would be taken for one, and be lost; below a folder it is none."""
+    for path in (tmp_path / name, tmp_path / "c" / name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    for glob in ("**/*.md", name):
+        with pytest.raises(EmbspecError) as caught:
+            find(str(tmp_path), [f"./{glob}"])
+        assert caught.value.problems[0].code == "input.file-name"
+    assert [f.name for f in find(str(tmp_path), ["c/**/*.md"])] == [f"c/{name}"]
+
+
 def test_a_range_that_runs_backwards_is_named(tree: Path) -> None:
     """A spelling mistake, not a traceback."""
     with pytest.raises(EmbspecError) as caught:

@@ -84,7 +84,32 @@ def test_what_is_still_the_same_does_not_come_again(afar: Afar, objects: Objects
     assert afar.sent == 3 * len(DATA)
 
 
-@pytest.mark.parametrize("known", ["", "[1]", "{", '{"%s": ["sha256:0 1", "W/\\"weak\\""]}', '{"%s": 7}'])
+def test_a_mark_is_of_the_place_that_gave_it(afar: Afar, objects: Objects) -> None:
+    """Where an address leads to another file now, that one comes, though its server calls it by the same mark."""
+    afar.files |= {"/v1": DATA, "/v2": DATA[::-1]}
+    afar.mark = '"1"'
+    afar.faults = [status(302, Location="/v1?sig=a")]
+    assert fetched(afar, objects, path="/latest") == pinned()
+    afar.faults = [status(302, Location="/v1?sig=b")]  # signed anew, and the same place
+    assert (fetched(afar, objects, path="/latest"), afar.sent) == (pinned(), len(DATA))
+    afar.faults = [status(302, Location="/v2")]
+    assert fetched(afar, objects, path="/latest") == pinned(DATA[::-1])
+    assert [headers.get("if-none-match") for _, headers in afar.asked] == [None, None, None, '"1"', None, None]
+    assert "sig" not in Path(f"{objects.store}-state").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("spoilt", [(" 768000", " 768001"), ('"sha256:', '"x#sha256:')])
+def test_a_spoilt_pin_is_not_taken(spoilt: tuple[str, str], afar: Afar, objects: Objects) -> None:
+    """A size that is not that of the bytes, or other words, would stand in the lock."""
+    fetched(afar, objects)
+    path = Path(f"{objects.store}-state")
+    text = path.read_text(encoding="utf-8")
+    assert spoilt[0] in text
+    path.write_text(text.replace(*spoilt), encoding="utf-8")
+    assert fetched(afar, objects) == pinned()
+
+
+@pytest.mark.parametrize("known", ["", "[1]", "{", '{"%s": ["sha256:0 1", "W/\\"weak\\"", "0"]}', '{"%s": 7}'])
 def test_marks_that_say_nothing(known: str, afar: Afar, objects: Objects) -> None:
     """A server that gives none, or weak ones, and a file of marks that somebody else wrote: the file comes."""
     Path(f"{objects.store}-state").write_text(known.replace("%s", f"{afar.url}/docs.jsonl"), encoding="utf-8")
@@ -138,6 +163,15 @@ def test_another_file_is_never_glued_to_the_first(afar: Afar, objects: Objects) 
 
     afar.faults = [changes]
     assert fetched(afar, objects) == pinned(other)
+
+
+def test_a_file_of_the_same_mark_is_not_glued_either(afar: Afar, objects: Objects) -> None:
+    """Between two tries the address leads to another file, which its server calls by the same mark."""
+    afar.files |= {"/v1": DATA, "/v2": DATA[::-1]}
+    afar.mark = '"1"'
+    afar.faults = [status(302, Location="/v1"), faults.cut(afar, "/v1", 300_000)]
+    afar.faults += [status(302, Location="/v2"), lambda request: False] * 2
+    assert fetched(afar, objects, path="/latest") == pinned(DATA[::-1])
 
 
 def test_a_part_may_end_before_its_file(afar: Afar, objects: Objects) -> None:

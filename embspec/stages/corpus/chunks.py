@@ -92,7 +92,7 @@ def fitted(context: str, title: str, text: str, rule: Rule, tokenizer: Tokenizer
 
 def _within(text: str, most: int, tokenizer: Tokenizer) -> str:
     """The beginning of a text, of so many tokens at most."""
-    while text and (tokenizer.count(text) - fixed(tokenizer) > most or len(text) > most * LETTERS):
+    while text and (len(text) > most * LETTERS or tokenizer.count(text) - fixed(tokenizer) > most):
         starts = tokenizer.starts(text[: most * LETTERS])
         keep = starts[most] if len(starts) > most else len(text) - 1
         text = text[: min(keep, most * LETTERS, len(text) - 1)].rstrip()

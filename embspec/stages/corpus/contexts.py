@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Contexts(ExitStack):
         command = context_command(params)
         assert command
         pin = Pin(f"corpus.{CONTEXTS}", params.get(PIN), needs.get(PIN))
-        self._asking = Asking(desk, known_by(command, needs["live"]), _contexts, pin, self)
+        self._asking = Asking(desk, partial(known_by, command, needs["live"]), _contexts, pin, self)
         self._desk, self._way, self._clean = desk, way, clean
         space = {**way.space, "contexts": str(RECIPE), "room": str(way.rule.context)}
         self._rows = desk.rows(space) if way.space else None

@@ -72,6 +72,20 @@ def test_a_word_is_not_cut_in_two() -> None:
     assert fitted("unbrokenword", "", "x", rule, Letters(), read) == "unbroken"
 
 
+def test_an_endless_context_is_not_counted() -> None:
+    """What cannot fit whatever it is made of is cut before anything is counted."""
+
+    class Counting(Letters):
+        def count(self, passage: str) -> int:
+            longest.append(len(passage))
+            return super().count(passage)
+
+    longest: list[int] = []
+    rule = Rule(20, context=8)
+    assert fitted("oil " * 10_000, "", "x", rule, Counting(), read) == "oil oil"
+    assert max(longest) < 1000
+
+
 class Built(NamedTuple):
     """What came of one run."""
 
