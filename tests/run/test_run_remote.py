@@ -259,14 +259,19 @@ def test_a_snapshot_is_found_with_what_was_pinned_then(alone: bool, afar: Afar) 
     assert Project().lock.lock.blocks["snapshot"].pin == snapshot
 
 
-def test_a_snapshot_whose_file_moved_away(afar: Afar) -> None:
-    """Neither store nor server has what was pinned then: 32 says which address has changed."""
+def moved_on(afar: Afar) -> None:
+    """The address has another file, which the lock pins now, and the store has lost what was there before."""
     built(afar)
     then = pin(afar, "corpus", "more.jsonl")
     afar.files["/more.jsonl"] += b'{"id": "new", "text": "one that came later"}\n'
     assert embspec("lock", "--upgrade", "corpus").exit == 0
     ran()
     forget([then])
+
+
+def test_a_snapshot_whose_file_moved_away(afar: Afar) -> None:
+    """Neither store nor server has what was pinned then: 32 says which address has changed."""
+    moved_on(afar)
     error = refused()
     assert error.exit == NOWHERE
     assert "more.jsonl` has changed" in str(error) and "snapshot/documents.jsonl" in str(error)
@@ -276,12 +281,7 @@ def test_a_snapshot_whose_file_moved_away(afar: Afar) -> None:
     (Order(), "there is nothing (404)"), (Order(no_fetch=True), "nothing may be downloaded")], ids=["404", "no fetch"])
 def test_a_snapshot_whose_file_is_gone(order: Order, words: str, afar: Afar) -> None:
     """Where the file of then cannot be had at all, what is lost is said too, and not the address alone."""
-    built(afar)
-    then = pin(afar, "corpus", "more.jsonl")
-    afar.files["/more.jsonl"] += b'{"id": "new", "text": "one that came later"}\n'
-    assert embspec("lock", "--upgrade", "corpus").exit == 0
-    ran()
-    forget([then])
+    moved_on(afar)
     del afar.files["/more.jsonl"]
     error = refused(order)
     assert error.exit == NOWHERE

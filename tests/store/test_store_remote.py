@@ -297,17 +297,19 @@ def test_redirects_that_are_not_followed(to: str, words: str, afar: Afar, object
     assert "hush" not in str(error)
 
 
-def test_a_password_stays_with_its_host(
-    afar: Afar, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A netrc file lets in, and where another host takes over it is not told."""
+@pytest.fixture
+def let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A netrc file with a password for this machine and one for all others, which all lie here."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password hunter2\ndefault login me password hunter3\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port, *rest, **more: [(2, 1, 6, "", ("127.0.0.1", port))])
+
+
+def test_a_password_stays_with_its_host(afar: Afar, objects: Objects, let_in: None) -> None:
+    """A netrc file lets in, and where another host takes over it is not told."""
     afar.faults = [status(302, Location=f"http://localhost:{afar.port}/docs.jsonl")]
-    monkeypatch.setattr("socket.getaddrinfo", lambda host, port, *rest, **more: [
-        (2, 1, 6, "", ("127.0.0.1", port))])
     assert fetched(afar, objects) == pinned()
     assert [headers.get("authorization") for _, headers in afar.asked] == [netrc_word("me", "hunter2"), None]
     afar.faults = [status(401)]
@@ -316,15 +318,8 @@ def test_a_password_stays_with_its_host(
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_password_goes_along_within_its_server(
-    afar: Afar, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_password_goes_along_within_its_server(afar: Afar, objects: Objects, let_in: None) -> None:
     """A redirect to another path of the same scheme, host and port lets in again; who was led away is a stranger."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password hunter2\nmachine localhost login me password hunter3\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setattr("socket.getaddrinfo", lambda host, port, *rest, **more: [(2, 1, 6, "", ("127.0.0.1", port))])
     word, away = netrc_word("me", "hunter2"), f"http://localhost:{afar.port}/b"
     afar.faults = [status(302, Location="/a"), status(307, Location=f"{afar.url}/docs.jsonl")]
     assert fetched(afar, objects) == pinned()
